@@ -1,0 +1,1 @@
+"""The inference front door of online endpoints. See app.py."""
