@@ -1,0 +1,133 @@
+"""The base of every section of the stack configuration and the types that several of them share.
+
+Sections are frozen pydantic models that refuse unknown keys. Names, units and meaning are those of `az ml` wherever
+`az ml` has the key. Checks that need more than one section live in `settings.checks`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    """A mapping of the stack file.
+
+    `read_only` and `refused` say why a key that `az ml` prints, or that belongs to something else, is not taken;
+    `example` is a small valid value: what stands in for a broken section while the rest of the file is checked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, protected_namespaces=())
+
+    read_only: ClassVar[Mapping[str, str]] = {}
+    refused: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_schema(cls, value: Any) -> Any:
+        """A pasted `az ml` body may keep its `$schema`; it says nothing about the stack."""
+        if isinstance(value, Mapping) and "$schema" in value:
+            return {k: v for k, v in value.items() if k != "$schema"}
+        return value
+
+
+def setting(
+    default: Any = None,
+    description: str = "",
+    *,
+    unit: str | None = None,
+    azure: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """A field with what the reference page needs: description, unit, and what Azure does (its own default, say)."""
+    extra = {k: v for k, v in (("x-unit", unit), ("x-azure", azure)) if v}
+    factory = default if default is dict or default is list else None
+    if factory is not None:
+        return Field(default_factory=factory, description=description, json_schema_extra=extra, **kwargs)
+    return Field(default=default, description=description, json_schema_extra=extra, **kwargs)
+
+
+def wrong(reason: str, fix: str, kind: str = "value") -> PydanticCustomError:
+    """The error a validator raises; `settings.messages` turns it into a Problem without rewording."""
+    return PydanticCustomError(kind, "{reason} {fix}", {"reason": reason, "fix": fix})
+
+
+def snake(text: str) -> str:
+    """`AADToken`, `SystemAssigned`, `system_assigned` -> one spelling, as az ml's own enums do."""
+    text = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", text.strip())
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text).lower()
+
+
+def _choice(*canonical: str) -> BeforeValidator:
+    """Take an enumeration in any casing that az ml takes and keep its canonical spelling."""
+    table = {key: name for name in canonical for key in (name.lower(), snake(name))}
+
+    def pick(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str):
+            return value
+        return table.get(value.lower()) or table.get(snake(value)) or value
+
+    return BeforeValidator(pick)
+
+
+PublicAccess = Annotated[Literal["Enabled", "Disabled"], _choice("Enabled", "Disabled")]
+AuthMode = Annotated[Literal["key", "aml_token", "aad_token"], _choice("key", "aml_token", "aad_token")]
+IdentityType = Annotated[
+    Literal["SystemAssigned", "UserAssigned", "None"], _choice("SystemAssigned", "UserAssigned", "None")
+]
+WorkspaceIdentityType = Annotated[
+    Literal["SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"],
+    _choice("SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"),
+]
+IsolationMode = Annotated[
+    Literal["Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"],
+    _choice("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"),
+]
+ModelType = Annotated[
+    Literal["custom_model", "mlflow_model", "triton_model"],
+    _choice("custom_model", "mlflow_model", "triton_model"),
+]
+OsType = Annotated[Literal["Linux", "Windows"], _choice("Linux", "Windows")]
+RollingRate = Annotated[Literal["Minute", "Hour", "Day"], _choice("Minute", "Hour", "Day")]
+LockLevel = Annotated[Literal["CanNotDelete", "ReadOnly"], _choice("CanNotDelete", "ReadOnly")]
+DatastoresAuth = Annotated[
+    Literal["AccessKey", "Identity", "UserDelegationSAS"],
+    _choice("AccessKey", "Identity", "UserDelegationSAS"),
+]
+
+
+def _whole(value: Any) -> Any:
+    """YAML's `true` is a number to Python; in a count or a duration it is a mistake."""
+    if isinstance(value, bool):
+        raise wrong(
+            f"{str(value).lower()} is not a whole number.", "Write digits, for example 1.", "int_type"
+        )
+    return value
+
+
+def _version(value: Any) -> Any:
+    """az ml takes `version: 1` and `version: "1"` alike and sends text."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _texts(value: Any) -> Any:
+    """Tags and environment variables are text in Azure; a number is written as its digits, a truth value is ambiguous."""
+    if not isinstance(value, Mapping):
+        return value
+    out: dict[Any, Any] = {}
+    for key, item in value.items():
+        plain = isinstance(item, int | float) and not isinstance(item, bool)
+        out[str(key) if isinstance(key, int | float) else key] = str(item) if plain else item
+    return out
+
+
+Int = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Int, Field(ge=1)]
+Version = Annotated[str, BeforeValidator(_version)]
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+Cidr = Annotated[str, Field(examples=["10.20.0.0/16"])]

@@ -1,0 +1,84 @@
+"""Models: assets this stack registers (under `models`), or a model inline in a deployment.
+
+A model another team registered is not written here: a deployment refers to it as `azureml:NAME:VERSION`.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from settings.base import ModelType, Section, Texts, Version, setting
+from settings.environment import READ_ONLY
+
+AML_MODEL_READ_ONLY = {
+    "id": READ_ONLY,
+    "utc_time_created": READ_ONLY,
+    "creation_context": READ_ONLY,
+    "job_name": READ_ONLY,
+    "latest_version": READ_ONLY,
+    "intellectual_property": READ_ONLY,
+}
+
+
+class DeploymentTemplate(Section):
+    """A deployment template of a registry, by asset id."""
+
+    asset_id: str | None = setting(
+        None, "azureml://registries/REGISTRY/deploymenttemplates/NAME/versions/VERSION."
+    )
+
+
+class Model(Section):
+    """A model asset: content from Hugging Face, from a folder, or already in a datastore."""
+
+    read_only = AML_MODEL_READ_ONLY
+    example = {"huggingface": "Qwen/Qwen3-8B"}
+
+    name: str | None = setting(None, "Name of the model; under `models` it must equal the key.")
+    version: Version | None = setting(
+        None, "Version of the model. Versions are immutable; without one the content decides the version."
+    )
+    type: ModelType = setting(
+        "custom_model", "Format of the model. vLLM serves custom_model.", azure="custom_model when omitted."
+    )
+    path: str | None = setting(
+        None,
+        "Where the files are: a folder relative to the project (uploaded), azureml://datastores/NAME/paths/PATH "
+        "(already there, only registered), a job's output, or an https URL of a blob.",
+    )
+    huggingface: str | None = setting(
+        None,
+        "Repository on the Hugging Face hub, ORG/NAME. Streamed into the datastore, verified and registered. "
+        "Instead of path.",
+    )
+    revision: str = setting("main", "Branch, tag or commit of the repository; the lock file pins the commit.")
+    allow_patterns: list[str] | None = setting(
+        None,
+        "Files of the repository to copy (glob patterns).",
+    )
+    ignore_patterns: list[str] | None = setting(None, "Files of the repository not to copy (glob patterns).")
+    token: str | None = setting(
+        None,
+        "Where the token for a gated repository is: ${{keyvault:https://VAULT/secrets/NAME}}, or env:NAME for an "
+        "environment variable of whoever runs. Never the token itself.",
+    )
+    description: str | None = setting(None, "Description of the model version.")
+    tags: Texts = setting(dict, "Tags of the model version.")
+    properties: Texts = setting(dict, "Properties of the model version.")
+    stage: str | None = setting(None, "Stage of the model version, for example Production.")
+    flavors: dict[str, dict[str, Any]] | None = setting(None, "MLflow flavors of the model.")
+    datastore: str | None = setting(
+        None, "Datastore that the files are copied to.", azure="workspaceblobstore when omitted."
+    )
+    system_metadata: dict[str, Any] | None = setting(None, "Metadata az ml passes through to the service.")
+    default_deployment_template: DeploymentTemplate | None = setting(
+        None, "Deployment template of the model."
+    )
+    allowed_deployment_templates: list[DeploymentTemplate] | None = setting(
+        None, "Deployment templates the model may be deployed with."
+    )
+    protect: bool = setting(False, "Refuse to delete this model version with the stack.")
+    import_: bool = Field(
+        default=False,
+        description="Take over a version that is already registered under this name and version.",
+    )
