@@ -1,0 +1,1 @@
+"""Processes of the embedded Azure on this machine: start, watch, stop. See control.py."""

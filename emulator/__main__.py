@@ -1,0 +1,105 @@
+"""The command line of the embedded Azure: start, stop, status, env, reset."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+
+from emulator.host import control
+from emulator.host.environment import exports
+from emulator.host.errors import HostError
+from emulator.host.started import Started
+from emulator.settings import Settings, SettingsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(Settings.from_env(), options)
+    except (HostError, SettingsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what this command had started was stopped again", file=sys.stderr)
+        return 130
+
+
+def start(settings: Settings, options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    control.start(settings, options.nodes, options.server, _say)
+    started = Started.load(settings)
+    assert started is not None
+    what = "containers" if started.nodes == "docker" else "no containers (--nodes none)"
+    _say(f"the embedded Azure runs at {settings.arm_url} with {what}, after {time.monotonic() - began:.1f} s")
+    _say('use it with: eval "$(python -m emulator env)"')
+    return 0
+
+
+def stop(settings: Settings, options: argparse.Namespace) -> int:
+    control.stop(settings, _say)
+    return 0
+
+
+def reset(settings: Settings, options: argparse.Namespace) -> int:
+    control.reset(settings, _say)
+    return 0
+
+
+def status(settings: Settings, options: argparse.Namespace) -> int:
+    """0 when everything runs, 3 when nothing or not everything does (as service managers answer)."""
+    running = control.running(settings)
+    complete = all(running.values())
+    if options.quiet:
+        return 0 if complete else 3
+    started = Started.load(settings)
+    if not any(running.values()):
+        print("not running; start it with: python -m emulator start")
+        return 3
+    for name, pid in running.items():
+        print(
+            f"{name:10} " + (f"pid {pid}" if pid else "NOT RUNNING: python -m emulator start brings it back")
+        )
+    if started and started.engine:
+        print(f"{'engine':10} {started.engine}" + (" (ours)" if started.engine_is_ours else " (not ours)"))
+    print(f"{'ARM':10} {settings.arm_url}\n{'hub':10} {settings.hub_url}")
+    print(f"{'state':10} {settings.home}\n{'logs':10} {settings.logs}\n{'journal':10} {settings.journal}")
+    return 0 if complete else 3
+
+
+def env(settings: Settings, options: argparse.Namespace) -> int:
+    started = Started.load(settings)
+    if started is None:
+        raise HostError("the embedded Azure was never started here. Start it with: python -m emulator start")
+    for name, value in exports(settings, started, options.principal).items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="The embedded Azure.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("start", help="start what is not running")
+    command.add_argument(
+        "--nodes", choices=["docker", "none"], help="run deployments as containers, or not at all"
+    )
+    command.add_argument("--server", choices=["vllm", "standin"], help="what `vllm` is inside the containers")
+    command.set_defaults(run=start)
+    commands.add_parser("stop", help="stop everything, keep the state").set_defaults(run=stop)
+    command = commands.add_parser("status", help="what runs, and where")
+    command.add_argument("--quiet", action="store_true", help="say it with the exit status only")
+    command.set_defaults(run=status)
+    command = commands.add_parser("env", help="print the exports with which other programs talk to it")
+    command.add_argument("--principal", choices=["deployer", "reader"], default="deployer")
+    command.set_defaults(run=env)
+    commands.add_parser("reset", help="stop, and forget all state").set_defaults(run=reset)
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""start, stop, status and reset of the embedded Azure: which processes, in which order.
+
+No supervisor stays behind: a process that dies is shown by `status` and brought back by the next `start`. Any
+of them, and `start` itself, may be killed at any moment; what is on disk is always complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from emulator.azure.certificates import Authority
+from emulator.host import azurite, base_image, engine, networks, ports, registry
+from emulator.host.errors import HostError
+from emulator.host.process import Service, Supervisor
+from emulator.host.started import Started, gateway, inside_host
+from emulator.settings import Settings
+
+# In the order in which they start; they stop in the reverse one.
+NAMES = ("dockerd", "azurite", "registry", "hub", "azure")
+SETTING = "EMULATOR_PORT or EMULATOR_NETWORK"
+Say = Callable[[str], None]
+
+
+def start(settings: Settings, nodes: str | None, server: str | None, say: Say) -> None:
+    """Bring everything up; what already runs stays. On failure what this call started is stopped again."""
+    if not sys.platform.startswith("linux"):
+        raise HostError(
+            "The embedded Azure needs Linux: it listens on many 127.x addresses and supervises by /proc."
+        )
+    _prepare_home(settings)
+    with _lock(settings):
+        before = Started.load(settings)
+        wanted = Started(
+            nodes=nodes or (before.nodes if before else settings.nodes),
+            server=server or (before.server if before else "vllm"),
+        )
+        settings = replace(settings, nodes=wanted.nodes)
+        supervisor = Supervisor(settings.pids, settings.logs)
+        begun: list[str] = []
+        try:
+            _start_all(settings, supervisor, before, wanted, begun, say)
+        except BaseException:
+            for name in reversed(begun):
+                supervisor.stop(name)
+            raise
+
+
+def stop(settings: Settings, say: Say) -> None:
+    """End everything in order and leave no container or network behind. State stays for the next start."""
+    if not settings.home.exists():
+        say("the embedded Azure is not running")
+        return
+    with _lock(settings):
+        _stop_all(settings, say)
+
+
+def reset(settings: Settings, say: Say) -> None:
+    """Stop, and forget all state. What bootstrap installed (EMULATOR_CACHE) stays."""
+    if not settings.home.exists():
+        return
+    if not (settings.home / "README").exists():
+        raise HostError(
+            f"EMULATOR_HOME={settings.home} was not made by the embedded Azure (it holds no README of it), "
+            "so it is not removed."
+        )
+    with _lock(settings):
+        _stop_all(settings, say)
+        shutil.rmtree(settings.home, ignore_errors=True)
+    say(f"removed {settings.home}")
+
+
+def running(settings: Settings) -> dict[str, int | None]:
+    """The pid, or None, of each process that the last start wanted."""
+    started = Started.load(settings)
+    supervisor = Supervisor(settings.pids, settings.logs)
+    names = [n for n in NAMES if n != "dockerd" or (started and started.engine_is_ours)]
+    return {name: supervisor.pid(name) for name in names}
+
+
+def _start_all(
+    settings: Settings,
+    supervisor: Supervisor,
+    before: Started | None,
+    wanted: Started,
+    begun: list[str],
+    say: Say,
+) -> None:
+    _require_parts(settings, wanted)
+    authority = Authority(settings)
+    if settings.nodes == "docker":
+        wanted = _start_engine(settings, supervisor, wanted, begun, say)
+    if before is not None and before != wanted and supervisor.stop("azure"):
+        say(f"restarting for {wanted.nodes} nodes, server {wanted.server}")
+    wanted.save(settings)
+    first = [_azurite(settings, authority), _registry(settings), _hub(settings)]
+    for service in first:
+        _spawn(service, supervisor, begun)
+    if settings.nodes == "docker":
+        client = engine.client(wanted.engine)
+        for note in base_image.ensure(settings, client, base_image.base_names()):
+            say(f"note: {note}")
+    for service in first:
+        supervisor.wait_ready(service)
+    azure = _azure(settings, wanted)
+    _spawn(azure, supervisor, begun)
+    supervisor.wait_ready(azure)
+
+
+def _start_engine(
+    settings: Settings, supervisor: Supervisor, wanted: Started, begun: list[str], say: Say
+) -> Started:
+    address = engine.find() if supervisor.pid("dockerd") is None else None
+    ours = address is None
+    if ours:
+        address = engine.own_address(settings)
+        if supervisor.pid("dockerd") is None:
+            say("starting a Docker engine (none was running)")
+        service = engine.own_service(settings)
+        _spawn(service, supervisor, begun)
+        supervisor.wait_ready(service)
+    networks.ensure(settings, engine.client(str(address)))
+    return replace(wanted, engine=str(address), engine_is_ours=ours)
+
+
+def _stop_all(settings: Settings, say: Say) -> None:
+    supervisor = Supervisor(settings.pids, settings.logs)
+    started = Started.load(settings)
+    stopped = [name for name in ("azure", "hub", "registry", "azurite") if supervisor.stop(name, grace=30)]
+    if started and started.engine and engine.answers(started.engine):
+        client = engine.client(started.engine)
+        networks.sweep(settings, client)
+        if not client.networks.list(filters={"label": networks.LABEL}):
+            base_image.remove_tags(client, base_image.base_names())
+    if supervisor.stop("dockerd", grace=30):
+        stopped.append("dockerd")
+    say("stopped: " + ", ".join(stopped) if stopped else "the embedded Azure is not running")
+
+
+def _spawn(service: Service, supervisor: Supervisor, begun: list[str]) -> None:
+    if supervisor.pid(service.name) is not None:
+        return
+    for address, port, setting in service.listens:
+        ports.require_free(service.name, address, port, setting)
+    begun.append(service.name)
+    supervisor.spawn(service)
+
+
+def _require_parts(settings: Settings, wanted: Started) -> None:
+    missing = []
+    if not azurite.program(settings).exists() or not shutil.which("node"):
+        missing.append("the blob service (Azurite, in the cache folder, and Debian's nodejs to run it)")
+    if not shutil.which("docker-registry"):
+        missing.append("the image registry (Debian package docker-registry)")
+    if wanted.nodes == "docker" and wanted.server == "vllm" and not (settings.cache / "vllm").exists():
+        missing.append("vLLM for CPU (or start with --server standin)")
+    if missing:
+        raise HostError("These parts are not installed: " + "; ".join(missing) + ". Run scripts/bootstrap.")
+
+
+def _azurite(settings: Settings, authority: Authority) -> Service:
+    certificate = authority.leaf("azurite", [settings.azurite_host])
+    return azurite.service(settings, certificate, lambda: http_answers(settings, settings.azurite_url))
+
+
+def _registry(settings: Settings) -> Service:
+    return registry.service(settings, lambda: http_answers(settings, f"{settings.registry_url}/v2/"))
+
+
+def _hub(settings: Settings) -> Service:
+    hosts = [settings.hub_host]
+    if settings.nodes == "docker":
+        hosts.append(gateway(settings.egress_subnet))
+    argv = [sys.executable, "-m", "emulator.hub"]
+    for host in hosts:
+        argv += ["--listen", f"{host}:{settings.hub_port}"]
+    return Service(
+        name="hub",
+        argv=argv,
+        environment=_environment(settings),
+        ready=lambda: http_answers(settings, f"{settings.hub_url}/healthz"),
+        listens=[(host, settings.hub_port, SETTING) for host in hosts],
+    )
+
+
+def _azure(settings: Settings, wanted: Started) -> Service:
+    port = settings.port
+    listens = [
+        (settings.arm_host, port),
+        (settings.login_host, port),
+        (settings.login_host, settings.identity_port),
+    ]
+    listens.append((inside_host(settings), port))
+    environment = _environment(settings)
+    if wanted.engine:
+        environment["DOCKER_HOST"] = wanted.engine
+    return Service(
+        name="azure",
+        argv=[sys.executable, "-m", "emulator.azure"],
+        environment=environment,
+        ready=lambda: http_answers(settings, f"{settings.arm_url}/metadata/endpoints?api-version=2019-05-01"),
+        listens=[(address, number, SETTING) for address, number in listens],
+        patience=90,
+        grace=30,
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The settings that `start` resolved, for children;
+
+    they read the rest from the environment themselves.
+    """
+    return {
+        "EMULATOR_HOME": str(settings.home),
+        "EMULATOR_CACHE": str(settings.cache),
+        "EMULATOR_NODES": settings.nodes,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def http_answers(settings: Settings, url: str) -> bool:
+    """Whether the URL answers at all, below 500. TLS has to be ours."""
+    context = ssl.create_default_context(cafile=str(settings.ca_file)) if url.startswith("https") else None
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(url, timeout=2):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+def _prepare_home(settings: Settings) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    readme = settings.home / "README"
+    if not readme.exists():
+        readme.write_text("State of the embedded Azure. Remove it with: python -m emulator reset\n")
+
+
+@contextlib.contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    """One start or stop at a time for one home; the kernel releases it when we are killed."""
+    with (settings.home / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another start or stop to finish", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

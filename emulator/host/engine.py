@@ -1,0 +1,104 @@
+"""The Docker engine: find a usable one, or start Debian's dockerd as our own.
+
+An engine that is not ours is left as it is, but for networks, containers and one image tag that carry our
+label. It has to run on this machine (containers reach our bridges, and it pulls from our loopback
+addresses, which dockerd takes without extra trust: 127.0.0.0/8 is always in its insecure registries).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from typing import Any
+
+from emulator.host.errors import HostError
+from emulator.host.process import Service
+from emulator.host.started import instance_id
+from emulator.settings import Settings
+
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+GET_DOCKER = "On Debian: apt-get install docker.io iptables (as root), or run scripts/bootstrap as root."
+
+
+def find() -> str | None:
+    """The address of an engine that answers: DOCKER_HOST when it is set, else the usual socket."""
+    asked = os.environ.get("DOCKER_HOST")
+    address = asked or DEFAULT_ENGINE
+    if not address.startswith("unix://"):
+        raise HostError(
+            f"DOCKER_HOST={address} is not a Unix socket: the engine has to run on this machine, because "
+            "deployments are containers on its bridges. Unset DOCKER_HOST, or start with --nodes none."
+        )
+    if answers(address):
+        return address
+    if asked:
+        raise HostError(
+            f"No Docker engine answers at DOCKER_HOST={asked}. Start it or unset DOCKER_HOST "
+            "(then one is started for you), or start with --nodes none."
+        )
+    return None
+
+
+def answers(address: str) -> bool:
+    try:
+        asking = sdk().DockerClient(base_url=address, timeout=10)
+        try:
+            return bool(asking.ping())
+        finally:
+            asking.close()
+    except (sdk().errors.DockerException, OSError):
+        return False
+
+
+def client(address: str, timeout: float = 600) -> Any:
+    """A docker SDK client of this engine."""
+    return sdk().DockerClient(base_url=address, timeout=int(timeout), max_pool_size=32)
+
+
+def sdk() -> Any:
+    """The docker SDK, imported late because most commands do not need it.
+
+    By name, because type checkers take `import docker` for the folder docker/ of this repository.
+    """
+    return importlib.import_module("docker")
+
+
+def own_service(settings: Settings) -> Service:
+    """Our dockerd. Raises HostError naming what is missing."""
+    if os.geteuid() != 0:
+        raise HostError(
+            "No Docker engine answers at /var/run/docker.sock, and starting one needs root. Start Docker, "
+            "or run as root, or join the group docker; or start without containers: "
+            "python -m emulator start --nodes none."
+        )
+    for program, package in (
+        ("dockerd", "docker.io"),
+        ("containerd", "containerd"),
+        ("iptables", "iptables"),
+    ):
+        if not shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+            raise HostError(
+                f"No Docker engine runs, and {program} (Debian package {package}) is not installed to "
+                f"start one. {GET_DOCKER} Or start without containers: python -m emulator start --nodes "
+                "none."
+            )
+    folder = settings.home / "docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Sockets' paths are limited to 107 bytes, which a folder of a user's may exceed.
+    socket = f"/run/embedded-azure-{instance_id(settings)}.sock"
+    argv = ["dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+    argv += ["--pidfile", str(folder / "dockerd.pid"), "--host", f"unix://{socket}"]
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return Service(
+        name="dockerd",
+        argv=argv,
+        environment={"PATH": path},
+        ready=lambda: answers(f"unix://{socket}"),
+        patience=60,
+        grace=30,
+    )
+
+
+def own_address(settings: Settings) -> str:
+    return f"unix:///run/embedded-azure-{instance_id(settings)}.sock"

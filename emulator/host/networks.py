@@ -1,0 +1,79 @@
+"""The docker networks of one embedded Azure: the virtual network, and the deployments' with and without
+egress.
+
+All three are internal networks (no route out); what is reachable from a container is what this machine
+serves on the network's own bridge: the front doors on the virtual network's, the hub on the egress
+network's, nothing on the nodes'.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from emulator.host.engine import sdk
+from emulator.host.errors import HostError
+from emulator.host.started import gateway, instance_id
+from emulator.settings import Settings
+
+LABEL = "embedded-azure"
+KINDS = {"vnet": "vnet_subnet", "nodes": "nodes_subnet", "egress": "egress_subnet"}
+
+
+def name(settings: Settings, kind: str) -> str:
+    return f"{LABEL}-{instance_id(settings)}-{kind}"
+
+
+def ensure(settings: Settings, client: Any) -> None:
+    """Create the networks that are missing or have another subnet than the settings say."""
+    for kind, field in KINDS.items():
+        subnet = getattr(settings, field)
+        for found in client.networks.list(names=[f"^{name(settings, kind)}$"]):
+            if found.attrs["IPAM"]["Config"][0]["Subnet"] == subnet:
+                break
+            found.remove()
+        else:
+            _create(settings, client, kind, subnet)
+    _require_reachable(gateway(settings.vnet_subnet))
+
+
+def sweep(settings: Settings, client: Any, *, networks: bool = True) -> None:
+    """Remove every container of this embedded Azure, and its networks."""
+    mine = f"{LABEL}={instance_id(settings)}"
+    for container in client.containers.list(all=True, filters={"label": mine}):
+        container.remove(force=True, v=True)
+    for network in client.networks.list(filters={"label": mine}) if networks else []:
+        network.remove()
+
+
+def _create(settings: Settings, client: Any, kind: str, subnet: str) -> None:
+    docker = sdk()
+    pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway(subnet))]
+    try:
+        client.networks.create(
+            name(settings, kind),
+            driver="bridge",
+            internal=True,
+            ipam=docker.types.IPAMConfig(pool_configs=pools),
+            labels={LABEL: instance_id(settings)},
+        )
+    except docker.errors.APIError as error:
+        if "overlaps" not in str(error):
+            raise
+        raise HostError(
+            f"The Docker network {name(settings, kind)} cannot have the subnet {subnet}: another network "
+            f"of this machine overlaps it. Choose a free one with EMULATOR_{KINDS[kind].upper()} (see "
+            "docker network ls), or stop the other embedded Azure."
+        ) from None
+
+
+def _require_reachable(address: str) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+    except OSError:
+        raise HostError(
+            f"The Docker engine runs, but its bridge {address} is not an address of this machine (an "
+            "engine in a virtual machine or without root?). Deployments need an engine on this machine; "
+            "or start with --nodes none."
+        ) from None
