@@ -1,0 +1,81 @@
+"""What this product sends otherwise than `az ml`, on purpose, each with its reason.
+
+The parity tests apply exactly these to az ml's bodies before they compare; the reference page lists them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`where` is the ARM property, `az_ml` what az ml sends, `here` what this product sends."""
+
+    where: str
+    az_ml: str
+    here: str
+    reason: str
+
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(
+        "onlineEndpoints properties.traffic",
+        "the file's traffic, or an empty map",
+        "nothing",
+        "A PUT with an empty map takes the traffic from every deployment, and an endpoint cannot name deployments "
+        "that do not exist yet. The split is a resource of its own, after the deployments and their smoke tests.",
+    ),
+    Difference(
+        "onlineEndpoints properties.mirrorTraffic",
+        "the file's mirror traffic, or an empty map",
+        "nothing",
+        "As for traffic: set by the traffic resource, kept on every other update.",
+    ),
+    Difference(
+        "publicNetworkAccess, egressPublicNetworkAccess, dataCollectionMode, rollingRate, osType",
+        "the file's lower case (`disabled`)",
+        "the API's own spelling (`Disabled`)",
+        "Azure takes both and answers with its own; the file's spelling would show as a change on every refresh.",
+    ),
+    Difference(
+        "onlineEndpoints identity.principalId, identity.tenantId",
+        "both, where the file has them",
+        "nothing: the keys are refused",
+        "Both are read-only in the API; Azure fills them in.",
+    ),
+    Difference(
+        "tags, properties, environmentVariables",
+        "numbers as JSON numbers",
+        "text",
+        "The API says map of text. Truth values are refused, because true, True and 1 are different to a container.",
+    ),
+    Difference(
+        "onlineDeployments properties.privateNetworkConnection",
+        "both that and the entry private-network-connection of properties",
+        "egressPublicNetworkAccess Disabled",
+        "API 2025-12-01 no longer has the property; this is its successor with the same effect.",
+    ),
+    Difference(
+        "model and environment versions without a version in the file",
+        "the next number, or a hash of its own for anonymous ones",
+        "a hash of the content",
+        "Versions are immutable; the same content must give the same version on every run.",
+    ),
+    Difference(
+        "deployment name",
+        "the name as written",
+        "the name with a short hash of what makes a different server, unless `rollout: recreate`",
+        "A new server must be able to stand beside the old one until it has answered.",
+    ),
+    Difference(
+        "onlineDeployments properties.*Probe, requestSettings",
+        "what the file has",
+        "with `defaults: fitted`, also what the plan lists as chosen",
+        "az ml's defaults restart a large model while it is still loading. `defaults: azml` turns this off.",
+    ),
+    Difference(
+        "Environment inferenceConfig.startupRoute, deployment startupProbe",
+        "nothing: az ml's YAML does not have them",
+        "what the stack says",
+        "The API has them; opt-in.",
+    ),
+)
