@@ -55,8 +55,7 @@ def program(settings: Settings) -> Path:
     return settings.cache / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
-def service(settings: Settings, certificate: Path, ready: Callable[[], bool]) -> Service:
-    """`certificate` holds the certificate, its chain and its key."""
+def service(settings: Settings, certificate: Path, key: Path, ready: Callable[[], bool]) -> Service:
     folder = settings.home / "azurite"
     folder.mkdir(parents=True, exist_ok=True)
     setting = "EMULATOR_PORT or EMULATOR_NETWORK"
@@ -74,7 +73,7 @@ def service(settings: Settings, certificate: Path, ready: Callable[[], bool]) ->
         "--cert",
         str(certificate),
         "--key",
-        str(certificate),
+        str(key),
         "--oauth",
         "basic",
     ]

@@ -16,8 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from emulator.azure.certificates import Authority
-from emulator.host import azurite, base_image, engine, networks, ports, registry
+from emulator.host import azurite, base_image, certificates, engine, networks, ports, registry
 from emulator.host.errors import HostError
 from emulator.host.process import Service, Supervisor
 from emulator.host.started import Started, gateway, inside_host
@@ -94,13 +93,13 @@ def _start_all(
     say: Say,
 ) -> None:
     _require_parts(settings, wanted)
-    authority = Authority(settings)
+    certificates.ensure_authority(settings)
     if settings.nodes == "docker":
         wanted = _start_engine(settings, supervisor, wanted, begun, say)
     if before is not None and before != wanted and supervisor.stop("azure"):
         say(f"restarting for {wanted.nodes} nodes, server {wanted.server}")
     wanted.save(settings)
-    first = [_azurite(settings, authority), _registry(settings), _hub(settings)]
+    first = [_azurite(settings), _registry(settings), _hub(settings)]
     for service in first:
         _spawn(service, supervisor, begun)
     if settings.nodes == "docker":
@@ -165,9 +164,9 @@ def _require_parts(settings: Settings, wanted: Started) -> None:
         raise HostError("These parts are not installed: " + "; ".join(missing) + ". Run scripts/bootstrap.")
 
 
-def _azurite(settings: Settings, authority: Authority) -> Service:
-    certificate = authority.leaf("azurite", [settings.azurite_host])
-    return azurite.service(settings, certificate, lambda: http_answers(settings, settings.azurite_url))
+def _azurite(settings: Settings) -> Service:
+    certificate, key = certificates.leaf_files(settings, "azurite", [settings.azurite_host])
+    return azurite.service(settings, certificate, key, lambda: http_answers(settings, settings.azurite_url))
 
 
 def _registry(settings: Settings) -> Service:
