@@ -82,9 +82,9 @@ def _login(props: dict[str, Any]) -> None:
         if time.monotonic() + wait > deadline:
             raise ProviderError(
                 f"no push to {server}/{repository} after {props['timeout_seconds']:.0f} s: {problem}. "
-                "Whoever runs "
-                "`up` needs AcrPush there; the program assigns it, which needs User Access Administrator (or "
-                "`deployer: {assign_roles: false}` and someone who assigns it)."
+                "Whoever runs `up` needs AcrPush on the registry. The program assigns it on a registry that "
+                "it "
+                "makes; on one that exists (workspace.container_registry.id) somebody else must."
             )
         time.sleep(wait)
         wait = min(wait * 1.5, 20)
