@@ -113,20 +113,20 @@ def _given(arguments: list[str], name: str) -> bool:
 
 
 def _roots(wanted: str, environ: Mapping[str, str]) -> list[Path]:
-    """Where a model may be: what was named, the mount it is under, and where Azure ML says it put it."""
-    roots = [Path(wanted), *Path(wanted).parents] if wanted.startswith("/") else []
-    mounts = [root for root in roots if root != Path("/") and root.is_dir()][-1:]
-    azure = [Path(environ[key]) for key in ("AZUREML_MODEL_DIR",) if environ.get(key)]
-    return [*mounts, *azure, Path(environ.get("AZUREML_MODEL_MOUNT", AZUREML_MOUNT))]
+    """Where a model may be, the likeliest first: what was named and what it is in, then Azure ML's own
+    places."""
+    named = [Path(wanted), *Path(wanted).parents] if wanted.startswith("/") else []
+    azure = [environ.get("AZUREML_MODEL_DIR", ""), environ.get("AZUREML_MODEL_MOUNT", AZUREML_MOUNT)]
+    return [root for root in named if root != Path("/")] + [Path(root) for root in azure if root]
 
 
 def _candidates(roots: list[Path]) -> list[Path]:
-    """Every model folder under the roots, each once, the outermost first."""
-    found: dict[Path, Path] = {}
+    """The model folders under the first root that has any."""
     for root in roots:
-        for folder in _walk(root, DEPTH):
-            found.setdefault(folder.resolve(), folder)
-    return list(found.values())
+        found = {folder.resolve(): folder for folder in _walk(root, DEPTH)}
+        if found:
+            return list(found.values())
+    return []
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
