@@ -185,7 +185,7 @@ def _hub(settings: Settings) -> Service:
         argv=argv,
         environment=_environment(settings),
         ready=lambda: http_answers(settings, f"{settings.hub_url}/healthz"),
-        listens=[(host, settings.hub_port, SETTING) for host in hosts],
+        listens=[(host, settings.hub_port + n, SETTING) for host in hosts for n in (0, 1)],
     )
 
 
