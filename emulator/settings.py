@@ -1,7 +1,7 @@
 """Every setting of the embedded Azure, in one place, read from the environment.
 
-Paths, addresses, ports, delays and the names of the emulated tenant. Holds no behaviour: who listens where is decided
-here so that ARM, the nodes, the hub and the command line agree without importing each other.
+Paths, addresses, ports, delays and the names of the emulated tenant. Holds no behaviour: who listens where is
+decided here so that ARM, the nodes, the hub and the command line agree without importing each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Delays:
     deployment: float = 0.3  # what a deployment takes besides the work of its nodes
     managed_network: float = 0.5  # provisionManagedNetwork (Azure: about 30 min)
     name_release: float = 0.2  # a name stays held this long after its delete finished
-    retry_after: float = 1.0  # what Retry-After says on asynchronous operations; whole seconds, 0 allowed
+    retry_after: float = 0.2  # x-ms-retry-after-ms; Retry-After is whole seconds, at least 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Settings:
         _check(settings)
         return settings
 
-    # --- the address plan -------------------------------------------------------------------------------------
+    # --- the address plan
 
     def host(self, third: int, fourth: int) -> str:
         """Return an emulated host's address, e.g. `host(0, 1)` is `127.66.0.1`."""
@@ -100,7 +100,7 @@ class Settings:
 
     @property
     def inside_host(self) -> str:
-        """Stand-in for "inside the VNet" when no containers run; with docker it is the VNet network's gateway."""
+        """Stand-in for "inside the VNet" without containers; with docker it is the VNet network's gateway."""
         return self.host(0, 4)
 
     @property
@@ -146,7 +146,7 @@ class Settings:
         """The OCI registry behind the registries' token authentication: plain http. Not exported."""
         return f"http://{self.registry_host}:{self.port}"
 
-    # --- files ------------------------------------------------------------------------------------------------
+    # --- files
 
     @property
     def journal(self) -> Path:
@@ -217,8 +217,8 @@ def _check(settings: Settings) -> None:
     ok = len(octets) == 2 and all(o.isdigit() and int(o) < 256 for o in octets) and octets[0] == "127"
     if not ok:
         raise SettingsError(
-            f"EMULATOR_NETWORK={settings.network!r} is not the start of a loopback network; the embedded Azure "
-            "listens on loopback only: write two octets such as 127.66"
+            f"EMULATOR_NETWORK={settings.network!r} is not the start of a loopback network; we "
+            "listen on loopback only: write two octets such as 127.66"
         )
     if not 1024 <= settings.port <= 65500:
         raise SettingsError(

@@ -1,0 +1,1 @@
+"""The emulated Azure: Resource Manager, token service, vaults, and the gates before blobs and images."""

@@ -1,0 +1,37 @@
+"""Puts the listeners up: ARM, login, gates, vaults and front doors, each on its own loopback address."""
+
+from __future__ import annotations
+
+import logging
+
+from emulator.azure import crud
+from emulator.azure.arm import Arm
+from emulator.azure.cloud import Cloud
+from emulator.azure.login import Login
+
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """The one process that serves the emulated Azure."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    async def start(self) -> None:
+        """Listen; raises OSError when an address is taken. ARM comes last: who reaches it reaches the rest."""
+        cloud, settings = self.cloud, self.cloud.settings
+        cloud.operations.run = lambda row: crud.perform(cloud, row)
+        login = Login(settings, cloud.store, cloud.principals, cloud.tokens).app()
+        await cloud.listeners.add(settings.login_host, login)
+        await cloud.listeners.add(settings.login_host, login, tls=False, port=settings.identity_port)
+        await cloud.nodes.start()
+        cloud.operations.resume()
+        await cloud.listeners.add(settings.arm_host, Arm(cloud).app())
+        _log.info("the embedded Azure listens at %s", settings.arm_url)
+
+    async def stop(self) -> None:
+        await self.cloud.operations.close()
+        await self.cloud.listeners.close()
+        await self.cloud.nodes.stop()
+        self.cloud.store.close()

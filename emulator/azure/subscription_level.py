@@ -1,0 +1,163 @@
+"""Paths of ARM that are not resources: operations being polled, name checks, quotas, deleted vaults, providers.
+
+A table of routes; each has its method, a pattern, the RBAC action it needs and its handler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from emulator.azure.cloud import Cloud
+from emulator.azure.errors import ArmError
+from emulator.azure.operations import document
+from emulator.azure.resource_type import Answer, Call
+
+Handler = Callable[[Call, dict[str, str]], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    action: str = ""
+    type: str = ""
+    versions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    route: Route
+    values: dict[str, str]
+    scope: str
+
+
+def route(
+    method: str, path: str, handler: Handler, action: str = "", versions: frozenset[str] | None = None
+) -> Route:
+    """Make a route; `{name}` in the path matches one segment, the subscription comes first."""
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", "/subscriptions/{subscription}" + path)
+    return Route(method, re.compile(pattern + "/?", re.IGNORECASE), handler, action, path, versions)
+
+
+def find(method: str, path: str) -> Match | None:
+    """Return the route for a request, None when it must be a resource."""
+    path = unquote(path)
+    for item in routes():
+        found = item.pattern.fullmatch(path)
+        if found and item.method == method:
+            return Match(item, found.groupdict(), f"/subscriptions/{found['subscription']}")
+    return None
+
+
+def operation_paths(cloud: Cloud, row: dict[str, Any]) -> tuple[str, str]:
+    """Return the paths of an operation's status and of its result."""
+    base = f"/subscriptions/{cloud.settings.subscription}/providers/{row['namespace']}/locations/{row['location']}"
+    names = ("operationStatuses", "operationResults")
+    if row["namespace"] == "Microsoft.MachineLearningServices":
+        # As in the recorded answers of azure-ai-ml's own tests.
+        names = ("mfeOperationsStatus", "mfeOperationResults")
+    return f"{base}/{names[0]}/{row['id']}", f"{base}/{names[1]}/{row['id']}"
+
+
+def operation_status(call: Call, values: dict[str, str]) -> Answer:
+    row = _row(call, values)
+    return Answer(document(row, operation_paths(call.cloud, row)[0]), headers=_wait(call, row))
+
+
+def operation_result(call: Call, values: dict[str, str]) -> Answer:
+    """202 while it runs, then the resource (200), nothing (204), or the error."""
+    row = _row(call, values)
+    if row["status"] == "InProgress":
+        return Answer(status=202, operation=row)
+    if row.get("error"):
+        error = row["error"]
+        raise ArmError(409, error["code"], error["message"], details=error.get("details"))
+    if row.get("result") is not None:
+        return Answer(row["result"])
+    resource = call.cloud.store.get(row["resource"])
+    if resource is None or row["verb"] == "remove":
+        return Answer(status=204)
+    return Answer(call.cloud.types.get(resource.type).view(call.cloud, resource))
+
+
+def _row(call: Call, values: dict[str, str]) -> dict[str, Any]:
+    row = call.cloud.operations.get(values["operation"])
+    if row is None:
+        raise ArmError(404, "OperationNotFound", f"The operation '{values['operation']}' could not be found.")
+    return row
+
+
+def _wait(call: Call, row: dict[str, Any]) -> dict[str, str]:
+    from emulator.azure.crud import retry_headers
+
+    return retry_headers(call.cloud) if row["status"] == "InProgress" else {}
+
+
+def subscription(call: Call, values: dict[str, str]) -> Answer:
+    if values["subscription"].lower() != call.cloud.settings.subscription.lower():
+        raise ArmError(
+            404, "SubscriptionNotFound", f"The subscription '{values['subscription']}' could not be found."
+        )
+    settings = call.cloud.settings
+    return Answer(
+        {
+            "id": f"/subscriptions/{settings.subscription}",
+            "subscriptionId": settings.subscription,
+            "tenantId": settings.tenant,
+            "displayName": "Embedded Azure",
+            "state": "Enabled",
+        }
+    )
+
+
+def provider(call: Call, values: dict[str, str]) -> Answer:
+    """`GET /providers/NS` and its registration: every emulated namespace is registered."""
+    namespace = values["namespace"]
+    kinds = [item for item in call.cloud.types.all() if item.type.lower().startswith(namespace.lower() + "/")]
+    if not kinds:
+        raise ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+    types = [
+        {"resourceType": item.type.partition("/")[2], "apiVersions": sorted(item.versions), "locations": []}
+        for item in kinds
+    ]
+    return Answer({"namespace": namespace, "registrationState": "Registered", "resourceTypes": types})
+
+
+def resources(call: Call, values: dict[str, str]) -> Answer:
+    """List the tracked resources of a subscription or group, without their properties."""
+    under = call.target.id.rsplit("/", 1)[0]
+    items = [
+        {"id": item.id, "name": item.name, "type": item.type, "location": item.doc.get("location")}
+        for item in call.cloud.store.all(under=under)
+        if "location" in item.doc and "/providers/" in item.id
+    ]
+    return Answer({"value": items})
+
+
+_routes: list[Route] = []
+
+
+def routes() -> list[Route]:
+    """Return the table; the providers' own routes are added at first use, to keep the imports one way."""
+    if not _routes:
+        from emulator.azure.resources import all_routes
+
+        operation = "/providers/{namespace}/locations/{location}/"
+        for name in ("operationStatuses", "mfeOperationsStatus"):
+            _routes.append(route("GET", operation + name + "/{operation}", operation_status))
+        for name in ("operationResults", "mfeOperationResults"):
+            _routes.append(route("GET", operation + name + "/{operation}", operation_result))
+        _routes.append(route("GET", "", subscription, "Microsoft.Resources/subscriptions/read"))
+        _routes.append(route("GET", "/providers/{namespace}", provider, "Microsoft.Resources/providers/read"))
+        register = "Microsoft.Resources/subscriptions/providers/register/action"
+        _routes.append(route("POST", "/providers/{namespace}/register", provider, register))
+        read = "Microsoft.Resources/subscriptions/resources/read"
+        _routes.append(route("GET", "/resources", resources, read))
+        _routes.append(route("GET", "/resourceGroups/{group}/resources", resources, read))
+        _routes.extend(all_routes())
+    return _routes
