@@ -12,11 +12,13 @@ from settings.rollout import Autoscale, Rollout, SmokeTest
 from settings.vllm import Vllm
 
 KUBERNETES = (
-    "This belongs to Kubernetes online endpoints; this stack makes managed ones. Remove it, and choose the machine with "
+    "This belongs to Kubernetes online endpoints; this stack makes managed ones. Remove it, and choose the "
+    "machine with "
     "instance_type."
 )
 SCORING_SCRIPT = (
-    "This belongs to scoring scripts that Azure's inference server runs. vLLM is a server of its own: put what the "
+    "This belongs to scoring scripts that Azure's inference server runs. vLLM is a server of its own: put "
+    "what the "
     "container needs into the image, its settings into environment_variables, and name its routes in "
     "environment.inference_config."
 )
@@ -126,7 +128,8 @@ class Deployment(Section):
     )
     model: ModelChoice | None = setting(
         None,
-        "Model: azureml:NAME:VERSION or azureml:NAME@latest (an entry of `models` with that name and version is this "
+        "Model: azureml:NAME:VERSION or azureml:NAME@latest (an entry of `models` with that name and "
+        "version is this "
         "stack's, anything else is registered already), a registry's azureml://registries/..., or inline "
         "(`path` or `huggingface`). Without a model the container downloads its own.",
     )
@@ -137,7 +140,8 @@ class Deployment(Section):
     )
     environment: EnvironmentChoice | None = setting(
         None,
-        "Environment: azureml:NAME:VERSION, azureml:NAME@latest, a registry's azureml://registries/..., or inline.",
+        "Environment: azureml:NAME:VERSION, azureml:NAME@latest, a registry's azureml://registries/..., or "
+        "inline.",
     )
     image: str | None = setting(
         None,
@@ -165,13 +169,15 @@ class Deployment(Section):
     readiness_probe: Probe | None = setting(None, "When Azure sends it requests.")
     startup_probe: Probe | None = setting(
         None,
-        "Holds the other probes back until the container is up. The API has it, az ml's YAML does not: opt-in.",
+        "Holds the other probes back until the container is up. The API has it, az ml's YAML does not: "
+        "opt-in.",
         azure="Accepted by API 2025-12-01; behaviour of the service unverified.",
     )
     data_collector: DataCollector | None = setting(None, "Collect requests and responses.")
     egress_public_network_access: PublicAccess | None = setting(
         None,
-        "Outbound access of the container (legacy network isolation). Leave it out when the workspace has a managed "
+        "Outbound access of the container (legacy network isolation). Leave it out when the workspace has "
+        "a managed "
         "network.",
         azure="Enabled when omitted; cannot be changed after creation.",
     )
@@ -180,8 +186,10 @@ class Deployment(Section):
     )
     rollout: Rollout | None = setting(
         None,
-        "How a change of the server happens. blue_green: the new one beside the old one, tried, then the traffic, "
-        "under a name with a hash. recreate: the name as written, with an outage. The stack's `rollout` when omitted.",
+        "How a change of the server happens. blue_green: the new one beside the old one, tried, then the "
+        "traffic, "
+        "under a name with a hash. recreate: the name as written, with an outage. The stack's `rollout` "
+        "when omitted.",
     )
     smoke_test: SmokeTest | None = setting(None, "Requests that decide whether the deployment gets traffic.")
     autoscale: Autoscale | None = setting(
@@ -190,7 +198,8 @@ class Deployment(Section):
     vllm: Vllm | None = setting(None, "vLLM's arguments; the stack's `vllm` when omitted.")
     import_: bool | str = setting(
         False,
-        "Take over a deployment that already runs under this name. It keeps its name until the first change that "
+        "Take over a deployment that already runs under this name. It keeps its name until the first "
+        "change that "
         "makes a different server. A text is the server hash it was taken over with.",
         union_mode="left_to_right",
     )

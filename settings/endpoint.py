@@ -28,7 +28,8 @@ class Identity(Section):
     read_only = {"principal_id": READ_ONLY, "tenant_id": READ_ONLY}
 
     type: IdentityType = Field(
-        description="system_assigned (Azure gives it AcrPull and Storage Blob Data Reader) or user_assigned (gets nothing "
+        description="system_assigned (Azure gives it AcrPull and Storage Blob Data Reader) or "
+        "user_assigned (gets nothing "
         "by itself, but its roles can exist before the endpoint does).",
         examples=["SystemAssigned"],
     )

@@ -33,7 +33,8 @@ class InferenceConfig(Section):
         description="Asked by the readiness probe.", examples=[{"port": 8000, "path": "/health"}]
     )
     scoring_route: Route = Field(
-        description="Where requests go. With `/` every path is passed through, so that /v1/chat/completions works.",
+        description="Where requests go. With `/` every path is passed through, so that "
+        "/v1/chat/completions works.",
         examples=[{"port": 8000, "path": "/"}],
     )
     startup_route: Route | None = setting(
@@ -48,7 +49,8 @@ class BuildContext(Section):
 
     path: str | None = setting(
         None,
-        "Folder with the Dockerfile, relative to the project (uploaded, content-addressed, .dockerignore honoured), "
+        "Folder with the Dockerfile, relative to the project (uploaded, content-addressed, .dockerignore "
+        "honoured), "
         "or the https URL of a context that is already in blob storage.",
     )
     dockerfile_path: str | None = setting(
@@ -61,7 +63,8 @@ class Environment(Section):
 
     read_only = AML_ENVIRONMENT_READ_ONLY
     refused = {
-        "auto_delete_setting": "Deleting environments by age is not supported: a version a deployment names must stay. "
+        "auto_delete_setting": "Deleting environments by age is not supported: a version a deployment "
+        "names must stay. "
         "Remove this key.",
         "channels": "This is the content of a conda file. Put it under conda_file.",
         "dependencies": "This is the content of a conda file. Put it under conda_file.",
@@ -80,7 +83,8 @@ class Environment(Section):
     properties: Texts = setting(dict, "Properties of the environment version.")
     image: str | None = setting(
         None,
-        "Image the container runs. A bare name found under `images` means that image; anything else is an image "
+        "Image the container runs. A bare name found under `images` means that image; anything else is an "
+        "image "
         "reference such as myacr.azurecr.io/vllm:1.0 (a digest is better than a tag).",
     )
     build: BuildContext | None = setting(None, "Docker context that Azure ML builds. Instead of image.")

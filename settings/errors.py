@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 
 def dotted(path: Path) -> str:
     """The key as a person would look for it: `vllm-azureml:endpoints.chat.deployments.blue.instance_count`."""
-    if path[:1] == ("azure-native:location",):
+    if path[:1] in (("location",), ("azure-native:location",)):
         return "azure-native:location"
     text = ""
     for part in path:

@@ -28,7 +28,8 @@ class Image(Section):
     build: Build | None = setting(None, "Build the image here and push it to the workspace's registry.")
     registry_image: str | None = setting(
         None,
-        "An image that is already in a registry, HOST/REPOSITORY:TAG or @sha256:DIGEST; a tag is resolved to its "
+        "An image that is already in a registry, HOST/REPOSITORY:TAG or @sha256:DIGEST; a tag is resolved "
+        "to its "
         "digest. Instead of build.",
     )
     repository: str | None = setting(

@@ -43,7 +43,8 @@ class Model(Section):
     )
     path: str | None = setting(
         None,
-        "Where the files are: a folder relative to the project (uploaded), azureml://datastores/NAME/paths/PATH "
+        "Where the files are: a folder relative to the project (uploaded), "
+        "azureml://datastores/NAME/paths/PATH "
         "(already there, only registered), a job's output, or an https URL of a blob.",
     )
     huggingface: str | None = setting(
@@ -59,7 +60,8 @@ class Model(Section):
     ignore_patterns: list[str] | None = setting(None, "Files of the repository not to copy (glob patterns).")
     token: str | None = setting(
         None,
-        "Where the token for a gated repository is: ${{keyvault:https://VAULT/secrets/NAME}}, or env:NAME for an "
+        "Where the token for a gated repository is: ${{keyvault:https://VAULT/secrets/NAME}}, or env:NAME "
+        "for an "
         "environment variable of whoever runs. Never the token itself.",
     )
     description: str | None = setting(None, "Description of the model version.")

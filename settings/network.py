@@ -10,7 +10,8 @@ class PrivateDnsZones(Section):
 
     existing_resource_group: str | None = setting(
         None,
-        "Resource group (or its ARM id) with the zones of a hub network; the stack makes its own when omitted.",
+        "Resource group (or its ARM id) with the zones of a hub network; the stack makes its own when "
+        "omitted.",
     )
     link: bool = setting(True, "Link the zones to the network.")
 
@@ -30,7 +31,8 @@ class Network(Section):
     address_space: list[Cidr] = setting(list, "Address ranges of the network; 10.20.0.0/16 when empty.")
     subnets: dict[str, str] = setting(
         dict,
-        "Subnets: `private_endpoints` and any others, each with its address range; private_endpoints gets the first "
+        "Subnets: `private_endpoints` and any others, each with its address range; private_endpoints gets "
+        "the first "
         "/24 when empty.",
     )
     private_dns_zones: PrivateDnsZones = setting(PrivateDnsZones(), "Private DNS zones.")

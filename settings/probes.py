@@ -47,7 +47,8 @@ class RequestSettings(Section):
     )
     max_concurrent_requests_per_instance: Int | None = setting(
         None,
-        "Requests one instance works on at a time. More than twice this number, times the instances, answers 429. "
+        "Requests one instance works on at a time. More than twice this number, times the instances, "
+        "answers 429. "
         "vLLM batches up to --max-num-seqs requests: a smaller number here wastes it.",
         azure="1 when omitted.",
         ge=1,

@@ -21,8 +21,10 @@ class Runner(Section):
 
     private_address: str | None = setting(
         None,
-        "HOST or HOST:PORT at which this machine reaches the workspace's private endpoint when its DNS does not say so. "
-        "Only for endpoints with public access disabled; TLS is still verified against the endpoint's own name. "
+        "HOST or HOST:PORT at which this machine reaches the workspace's private endpoint when its DNS "
+        "does not say so. "
+        "Only for endpoints with public access disabled; TLS is still verified against the endpoint's own "
+        "name. "
         "The variable VLLM_AZUREML_PRIVATE_ADDRESS says the same and wins.",
     )
 
@@ -54,7 +56,8 @@ class StackSettings(Section):
     tags: Texts = setting(dict, "Tags of every resource that takes tags.")
     defaults: Literal["fitted", "azml"] = setting(
         "fitted",
-        "fitted: what a deployment leaves out may be chosen to fit the model, and the plan explains each choice. "
+        "fitted: what a deployment leaves out may be chosen to fit the model, and the plan explains each "
+        "choice. "
         "azml: leave out what az ml leaves out.",
     )
 

@@ -8,7 +8,8 @@ class Vllm(Section):
 
     version: str | None = setting(
         None,
-        "vLLM release of the image, for example 0.11.0: decides which arguments exist and what they default to. "
+        "vLLM release of the image, for example 0.11.0: decides which arguments exist and what they "
+        "default to. "
         "It does not choose the image.",
     )
     args: str | list[str] = setting(

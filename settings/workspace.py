@@ -147,7 +147,8 @@ class ManagedNetwork(Section):
 
     isolation_mode: IsolationMode = setting(
         "Disabled",
-        "Disabled (deployments isolate themselves by egress_public_network_access), allow_internet_outbound or "
+        "Disabled (deployments isolate themselves by egress_public_network_access), "
+        "allow_internet_outbound or "
         "allow_only_approved_outbound.",
     )
     outbound_rules: dict[str, OutboundRule] = setting(dict, "Outbound rules by name.")
@@ -156,7 +157,8 @@ class ManagedNetwork(Section):
     )
     provision: bool = setting(
         True,
-        "Provision the network before the first deployment, which takes about 30 minutes; Azure refuses deployments "
+        "Provision the network before the first deployment, which takes about 30 minutes; Azure refuses "
+        "deployments "
         "before (WorkspaceManagedNetworkNotReady).",
     )
 

@@ -30,7 +30,7 @@ def deployment_body(
             environmentId=environment_id,
             model=model_id,
             modelMountPath=deployment.model_mount_path,
-            properties=dict(deployment.properties),
+            properties=_properties(deployment),
             environmentVariables=dict(deployment.environment_variables),
             appInsightsEnabled=deployment.app_insights_enabled,
             instanceType=deployment.instance_type,
@@ -40,15 +40,15 @@ def deployment_body(
             readinessProbe=_probe(deployment.readiness_probe),
             startupProbe=_probe(deployment.startup_probe),
             dataCollector=_collector(deployment.data_collector, data_ids or {}),
-            egressPublicNetworkAccess=_egress(deployment),
+            egressPublicNetworkAccess=deployment.egress_public_network_access,
         ),
     }
 
 
-def _egress(deployment: Deployment) -> str | None:
-    if deployment.private_network_connection and deployment.egress_public_network_access is None:
-        return "Disabled"
-    return deployment.egress_public_network_access
+def _properties(deployment: Deployment) -> dict[str, str]:
+    """az ml says private_network_connection as an entry of the properties; API 2025-12-01 has no other place."""
+    extra = {"private-network-connection": "true"} if deployment.private_network_connection else {}
+    return {**deployment.properties, **extra}
 
 
 def _requests(settings: RequestSettings | None) -> dict[str, Any] | None:

@@ -21,8 +21,10 @@ DIFFERENCES: tuple[Difference, ...] = (
         "onlineEndpoints properties.traffic",
         "the file's traffic, or an empty map",
         "nothing",
-        "A PUT with an empty map takes the traffic from every deployment, and an endpoint cannot name deployments "
-        "that do not exist yet. The split is a resource of its own, after the deployments and their smoke tests.",
+        "A PUT with an empty map takes the traffic from every deployment, and an endpoint cannot name "
+        "deployments "
+        "that do not exist yet. The split is a resource of its own, after the deployments and their smoke "
+        "tests.",
     ),
     Difference(
         "onlineEndpoints properties.mirrorTraffic",
@@ -34,7 +36,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         "publicNetworkAccess, egressPublicNetworkAccess, dataCollectionMode, rollingRate, osType",
         "the file's lower case (`disabled`)",
         "the API's own spelling (`Disabled`)",
-        "Azure takes both and answers with its own; the file's spelling would show as a change on every refresh.",
+        "Azure takes both and answers with its own; the file's spelling would show as a change on every "
+        "refresh.",
     ),
     Difference(
         "onlineEndpoints identity.principalId, identity.tenantId",
@@ -44,15 +47,10 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "tags, properties, environmentVariables",
-        "numbers as JSON numbers",
+        "numbers (and the truth value of private-network-connection) as JSON has them",
         "text",
-        "The API says map of text. Truth values are refused, because true, True and 1 are different to a container.",
-    ),
-    Difference(
-        "onlineDeployments properties.privateNetworkConnection",
-        "both that and the entry private-network-connection of properties",
-        "egressPublicNetworkAccess Disabled",
-        "API 2025-12-01 no longer has the property; this is its successor with the same effect.",
+        "The API says map of text. Truth values in a file are refused: true, True and 1 differ for a "
+        "container.",
     ),
     Difference(
         "model and environment versions without a version in the file",
