@@ -1,0 +1,298 @@
+"""A blob container as the copy needs it: listing and other control calls by azure-storage-blob, blocks by `Wire`.
+
+A blob that is whole carries metadata, written in the same request that commits it: the digest it was verified
+against. A commit is atomic, an overwrite drops metadata, so one listing tells what is whole. What is left
+out: what the blobs mean (`engine`, `references`). REST:
+https://learn.microsoft.com/rest/api/storageservices/put-block and put-block-list, put-blob
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from transfer.access import Access
+from transfer.errors import AccessDenied, DestinationError, DestinationFull, Retryable
+from transfer.model import FileEntry
+from transfer.retry import BUSY, PASSING, Policy, retry_after, retrying
+from transfer.throttle import Throttle
+from transfer.wire import Answer, Body, Wire
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+# Known by Azurite 3.35 and by Azure; blocks up to 4000 MiB, metadata in listings.
+API_VERSION = "2023-11-03"
+SHA256_KEY, GIT_KEY, CHECK_KEY = "transfer_sha256", "transfer_git_blob", "transfer_check"
+# Codes that mean "no more room". Which of them a full account answers with is unverified; each is taken as
+# final.
+_FULL = re.compile(r"Quota|Capacity|InsufficientStorage|LimitExceeded|DiskFull", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One listed blob. `uncommitted` blobs have staged blocks only."""
+
+    name: str
+    size: int
+    etag: str
+    metadata: Mapping[str, str]
+    uncommitted: bool = False
+    modified: float = 0.0
+
+    def holds(self, entry: FileEntry) -> bool:
+        """Whether this is `entry`, whole and verified."""
+        recorded = self.metadata.get(SHA256_KEY if entry.sha256 else GIT_KEY, "")
+        return not self.uncommitted and self.size == entry.size and recorded == entry.digest
+
+
+class Container:
+    """One container at `url` (without a query)."""
+
+    def __init__(
+        self,
+        url: str,
+        access: Access,
+        wire: Wire,
+        *,
+        policy: Policy | None = None,
+        throttle: Throttle | None = None,
+        retried: Callable[[Retryable], None] | None = None,
+    ) -> None:
+        self.url, self._access, self._wire = url.rstrip("/"), access, wire
+        self._policy, self._retried = policy or Policy(), retried
+        self.throttle = throttle or Throttle(8)
+        self._lock = threading.Lock()
+        self._client: ContainerClient | None = None
+
+    def blobs(self, prefix: str) -> dict[str, Blob]:
+        """Every blob under `prefix` by name, staged ones too."""
+        from azure.storage.blob import BlobProperties
+
+        found: dict[str, Blob] = {}
+
+        def fetch() -> None:
+            found.clear()
+            pages = self.client.list_blobs(name_starts_with=prefix, include=["metadata", "uncommittedblobs"])
+            for item in pages:
+                self._wire.cancel.check()
+                assert isinstance(item, BlobProperties)
+                modified = item.last_modified.timestamp() if item.last_modified else 0.0
+                # A blob without an ETag was never committed.
+                found[item.name] = Blob(
+                    item.name, item.size or 0, bare(item.etag), item.metadata or {}, not item.etag, modified
+                )
+
+        self.control(fetch, f"list {prefix}")
+        return found
+
+    def get(self, name: str) -> Blob | None:
+        """The committed blob, or None."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        def fetch() -> Blob | None:
+            try:
+                facts = self.client.get_blob_client(name).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+            return Blob(name, facts.size, bare(facts.etag), facts.metadata or {})
+
+        return self.control(fetch, f"look at {name}")
+
+    def staged(self, name: str) -> dict[str, int]:
+        """Block id -> size in bytes, of blocks that wait for a commit."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        def fetch() -> dict[str, int]:
+            try:
+                _, waiting = self.client.get_blob_client(name).get_block_list("uncommitted")
+            except ResourceNotFoundError:
+                return {}
+            return {block.id: block.size for block in waiting}
+
+        return self.control(fetch, f"list the blocks of {name}")
+
+    def stage(self, name: str, block_id: str, body: memoryview) -> None:
+        """Put one block; the id is raw text of one length for all blocks of a blob."""
+        encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
+        self._put(name, f"comp=block&blockid={encoded}", {}, body)
+
+    def stage_from(self, name: str, block_id: str, source: str, offset: int, size: int) -> None:
+        """Have the service fetch one block from `source` itself (Put Block From URL)."""
+        encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
+        headers = {"x-ms-copy-source": source, "x-ms-source-range": f"bytes={offset}-{offset + size - 1}"}
+        self._put(name, f"comp=block&blockid={encoded}", headers, None)
+
+    def commit(
+        self, name: str, block_ids: list[str], metadata: Mapping[str, str], condition: dict[str, str]
+    ) -> str:
+        """Make the staged blocks the blob, with its metadata, in one step. Answers the ETag."""
+        items = "".join(f"<Latest>{base64.b64encode(one.encode()).decode()}</Latest>" for one in block_ids)
+        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{items}</BlockList>'.encode()
+        headers = _metadata(metadata) | condition | {"x-ms-blob-content-type": "application/octet-stream"}
+        return self._put(name, "comp=blocklist", headers, body)
+
+    def put(self, name: str, body: Body, metadata: Mapping[str, str], condition: dict[str, str]) -> str:
+        """Write a small blob in one request. Answers the ETag."""
+        headers = _metadata(metadata) | condition | {"x-ms-blob-type": "BlockBlob"}
+        return self._put(name, "", headers | {"Content-Type": "application/octet-stream"}, body or b"")
+
+    def read(
+        self, name: str, offset: int, view: memoryview, moved: Callable[[int], None], etag: str = ""
+    ) -> None:
+        """Fill `view` with the committed bytes from `offset`; only of the version `etag`, if given."""
+        done = 0
+        condition = {"If-Match": f'"{etag}"'} if etag else {}
+
+        def more() -> None:
+            nonlocal done
+            headers = {"x-ms-range": f"bytes={offset + done}-{offset + len(view) - 1}"}
+            with self._request("GET", name, "", headers | condition, None) as answer:
+                self._check(answer, f"read {name}")
+                while count := answer.read_into(view[done:]) if done < len(view) else 0:
+                    done += count
+                    moved(count)
+            if done < len(view):
+                raise Retryable(f"{name}: the blob ended at byte {offset + done}")
+
+        retrying(more, self._policy, self._wire.cancel, noticed=self._retried, progress=lambda: done)
+
+    def delete(self, name: str, etag: str = "") -> None:
+        """Delete a blob if it is there (and still the version `etag`)."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+        options: dict[str, Any] = (
+            {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified} if etag else {}
+        )
+
+        def remove() -> None:
+            try:
+                self.client.get_blob_client(name).delete_blob(delete_snapshots="include", **options)
+            except (ResourceNotFoundError, ResourceModifiedError):
+                return
+
+        self.control(remove, f"delete {name}")
+
+    @property
+    def client(self) -> ContainerClient:
+        """azure-storage-blob's client, made when first needed: its import takes half a second."""
+        with self._lock:
+            if self._client is None:
+                from azure.storage.blob import ContainerClient
+
+                self._client = ContainerClient.from_container_url(
+                    self.url,
+                    credential=self._access.sdk(),
+                    api_version=API_VERSION,
+                    connection_timeout=15,
+                    read_timeout=60,
+                    retry_total=4,
+                )
+            return self._client
+
+    def control(self, call: Callable[[], Any], what: str) -> Any:
+        """Run a control call; azure-core retries it, this turns its refusals into ours."""
+        from azure.core.exceptions import AzureError, HttpResponseError
+
+        try:
+            return call()
+        except HttpResponseError as problem:
+            code = str(getattr(problem, "error_code", "") or "")
+            message = (problem.message or str(problem)).splitlines()[0]
+            raise refusal(f"{what} in {self.url}", problem.status_code or 0, code, message) from None
+        except AzureError as problem:
+            first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            raise DestinationError(
+                f"{what} in {self.url}: {first}. The blob service cannot be reached from here; check the address, "
+                "the private endpoint's DNS, HTTPS_PROXY and SSL_CERT_FILE."
+            ) from None
+
+    def _put(self, name: str, query: str, headers: dict[str, str], body: Body) -> str:
+        """One hot request: throttled, retried, renewed. Answers the ETag."""
+        what = f"write {name}"
+
+        def send() -> str:
+            with (
+                self.throttle.slot(self._wire.cancel),
+                self._request("PUT", name, query, headers, body) as answer,
+            ):
+                self._check(answer, what)
+                answer.text()
+                tag = bare(answer.headers.get("ETag"))
+            self.throttle.went_well()
+            return tag
+
+        def noticed(problem: Retryable) -> None:
+            if problem.busy:
+                self.throttle.busy()
+            if self._retried:
+                self._retried(problem)
+
+        return retrying(send, self._policy, self._wire.cancel, noticed=noticed)
+
+    def _request(self, method: str, name: str, query: str, headers: dict[str, str], body: Body):
+        parts = urlsplit(self.url)
+        path = f"{parts.path}/{quote(name)}"
+        queries = "&".join(part for part in (query, self._access.query()) if part)
+        url = urlunsplit((parts.scheme, parts.netloc, path, queries, ""))
+        fixed = {"x-ms-version": API_VERSION} | self._access.headers()
+        return self._wire.request(method, url, fixed | headers, body)
+
+    def _check(self, answer: Answer, what: str) -> None:
+        if answer.status < 300:
+            return
+        text = answer.text(1 << 16)
+        code = answer.headers.get("x-ms-error-code") or _tag(text, "Code")
+        message = _tag(text, "Message").splitlines()[0] if _tag(text, "Message") else ""
+        if _FULL.search(code) or answer.status == 507:
+            raise refusal(what, answer.status, code, message)
+        if answer.status == 401 and self._access.renew():
+            raise Retryable(f"{what}: the token was refused (401 {code}); renewed")
+        if answer.status in PASSING:
+            after = retry_after(answer.headers.get("Retry-After"))
+            raise Retryable(
+                f"{what}: the blob service answers {answer.status} {code}",
+                after=after,
+                busy=answer.status in BUSY,
+            )
+        raise refusal(what, answer.status, code, message)
+
+
+def refusal(what: str, status: int, code: str, message: str) -> DestinationError:
+    """The error for an answer that trying again does not change."""
+    said = f"{what}: {status} {code}: {message}".rstrip(": ")
+    if _FULL.search(code) or status == 507:
+        return DestinationFull(
+            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or raise the "
+            "account's quota, then run the copy again: it goes on from there.",
+            status=status,
+            code=code,
+        )
+    if status in (401, 403):
+        return AccessDenied(
+            f"{said}. The identity needs the role Storage Blob Data Contributor on the container (a new assignment "
+            "takes minutes to count), and the account's firewall must let this machine in.",
+            status=status,
+            code=code,
+        )
+    return DestinationError(f"{said}.", status=status, code=code)
+
+
+def bare(etag: str | None) -> str:
+    """An ETag without quotes: headers have them, listings of Azure do not."""
+    return (etag or "").strip('"')
+
+
+def _metadata(values: Mapping[str, str]) -> dict[str, str]:
+    return {f"x-ms-meta-{key}": value for key, value in values.items()}
+
+
+def _tag(text: bytes, name: str) -> str:
+    found = re.search(f"<{name}>(.*?)</{name}>".encode(), text, re.DOTALL)
+    return found[1].decode(errors="replace") if found else ""

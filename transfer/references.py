@@ -1,0 +1,107 @@
+"""Who needs a copied folder: one empty blob for each, beside the models, and a lease so that nobody counts wrongly.
+
+A folder is shared by everything that wants the same repository, commit and selection. It is removed with
+its last reference, and of it only what a referencing copy wrote. The lease makes "count, then remove" and
+"refer, then list" exclude each other between processes and machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+
+from transfer.cancel import Cancellation
+from transfer.container import Container
+from transfer.copying import OWNED_KEY
+from transfer.errors import TransferError
+
+LEASE_SECONDS = 60  # the longest that is not for ever; a killed process blocks others no longer than this
+WAIT_SECONDS = 300.0
+
+
+def refer(container: Container, root: str, prefix: str, reference: str, cancel: Cancellation) -> None:
+    """Say that `reference` needs the folder, before it is listed or written. May be repeated."""
+    with _exclusive(container, root, prefix, cancel):
+        container.put(_place(root, prefix) + "ref-" + reference, b"", {"transfer_prefix": _ascii(prefix)}, {})
+
+
+def release(container: Container, root: str, prefix: str, reference: str, cancel: Cancellation) -> list[str]:
+    """Give the reference back; remove the folder's files if it was the last. Answers the names removed."""
+    place = _place(root, prefix)
+    with _exclusive(container, root, prefix, cancel) as renew:
+        references = {
+            name: blob for name, blob in container.blobs(place + "ref-").items() if not blob.uncommitted
+        }
+        mine = references.pop(place + "ref-" + reference, None)
+        owner = reference.rpartition(".")[0]
+        for name, blob in list(references.items()):
+            # Same owner, older: left behind by a run that was killed before its state was saved. A newer
+            # one is the replacement that this one makes way for.
+            if mine and name.startswith(f"{place}ref-{owner}.") and blob.modified < mine.modified:
+                container.delete(name)
+                del references[name]
+        removed = [] if references or mine is None else _remove_owned(container, prefix, renew)
+        if mine:
+            container.delete(mine.name)  # last: a crash before this repeats the release
+    return removed
+
+
+def _remove_owned(container: Container, prefix: str, renew) -> list[str]:
+    removed = []
+    for name, blob in container.blobs(prefix).items():
+        if blob.metadata.get(OWNED_KEY) == "reference":
+            renew()
+            container.delete(name, blob.etag)
+            removed.append(name)
+    return removed
+
+
+@contextlib.contextmanager
+def _exclusive(container: Container, root: str, prefix: str, cancel: Cancellation) -> Iterator:
+    """Hold the lease of the folder's lock blob; yields a function that keeps it alive."""
+    from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+    name = _place(root, prefix) + "lock"
+    blob = container.client.get_blob_client(name)
+    deadline = time.monotonic() + WAIT_SECONDS
+
+    def acquire():
+        try:
+            return blob.acquire_lease(LEASE_SECONDS)
+        except ResourceNotFoundError:
+            with contextlib.suppress(ResourceExistsError):
+                blob.upload_blob(b"", overwrite=False)
+            return None
+        except ResourceExistsError:  # 409 LeaseAlreadyPresent
+            return None
+
+    while (lease := container.control(acquire, f"lock {prefix}")) is None:
+        if time.monotonic() > deadline:
+            raise TransferError(
+                f"{prefix}: another run has held its lock for {WAIT_SECONDS:.0f} s. Try again."
+            )
+        cancel.wait(0.5)
+    renewed = time.monotonic()
+
+    def renew() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > LEASE_SECONDS / 3:
+            container.control(lease.renew, f"keep the lock of {prefix}")
+            renewed = time.monotonic()
+
+    try:
+        yield renew
+    finally:
+        with contextlib.suppress(TransferError):  # it ends by itself
+            container.control(lease.release, f"unlock {prefix}")
+
+
+def _place(root: str, prefix: str) -> str:
+    key = hashlib.sha256(prefix.encode()).hexdigest()[:20]
+    return f"{root.strip('/')}/.transfer/{key}/"
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
