@@ -103,10 +103,7 @@ class PrivateNetwork(pulumi.ComponentResource):
             opts=self._child,
         )
         self.network_id = vnet.id
-        self.subnet_ids = {
-            subnet: vnet.id.apply(lambda id_, leaf=subnet.replace("_", "-"): f"{id_}/subnets/{leaf}")
-            for subnet in wanted
-        }
+        self.subnet_ids = {subnet: _subnet_id(vnet.id, subnet) for subnet in wanted}
 
     def _zones(self, name: str, args: PrivateNetworkArgs, group: str) -> list[pulumi.Output[str]]:
         from pulumi_azure_native import privatedns
@@ -143,6 +140,10 @@ def first_subnet(space: str) -> str:
     """The first /24 of an address range, or all of a smaller one."""
     network = ipaddress.ip_network(space)
     return str(network if network.prefixlen >= 24 else next(network.subnets(new_prefix=24)))
+
+
+def _subnet_id(network_id: pulumi.Output[str], subnet: str) -> pulumi.Output[str]:
+    return pulumi.Output.concat(network_id, "/subnets/", subnet.replace("_", "-"))
 
 
 def _existing_subnets(network_id: str, subnets: Mapping[str, str]) -> dict[str, pulumi.Output[str]]:

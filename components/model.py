@@ -1,0 +1,126 @@
+"""A model asset: files in the workspace's datastore, registered under a name and a version.
+
+Files come from a Hugging Face snapshot or a folder (copied by `providers.model_copy`), or are in a
+datastore already. Versions are immutable; the logical names carry the version, so a new one is a new
+resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSourceArgs:
+    """What is copied. `repository` is a hub id or a folder; `lock` is the lock file's entry, if there is
+    one."""
+
+    repository: str
+    subscription_id: str
+    revision: str = "main"
+    lock: Mapping[str, Any] | None = None
+    datastore: str = "workspaceblobstore"
+    allow_patterns: Sequence[str] | None = None
+    ignore_patterns: Sequence[str] | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArgs:
+    """Either `source`, to copy, or `uri`, where the files are already (azureml://datastores/... or https)."""
+
+    name: str
+    version: str
+    resource_group_name: str
+    workspace_name: pulumi.Input[str]
+    source: ModelSourceArgs | None = None
+    uri: str | None = None
+    type: str = "custom_model"
+    description: str | None = None
+    stage: str | None = None
+    flavors: Mapping[str, Any] | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    container: pulumi.Resource | None = None
+    protect: bool = False
+    import_id: str | None = None
+
+
+class Model(pulumi.ComponentResource):
+    """`model_id` is what a deployment names; `commit` is the commit that was copied, "" for what was not."""
+
+    model_id: pulumi.Output[str]
+    commit: pulumi.Output[str]
+    container: pulumi.Resource
+
+    def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vllm-azureml:components:Model", name, None, opts)
+        from pulumi_azure_native import machinelearningservices as ml
+
+        uri, self.commit = self._content(name, args)
+        self.container = args.container or ml.ModelContainer(
+            args.name,
+            name=args.name,
+            resource_group_name=args.resource_group_name,
+            workspace_name=args.workspace_name,
+            properties=ml.ModelContainerPropertiesArgs(),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        version = ml.ModelVersion(
+            name,
+            name=args.name,
+            version=args.version,
+            resource_group_name=args.resource_group_name,
+            workspace_name=args.workspace_name,
+            properties=ml.ModelVersionPropertiesArgs(
+                model_uri=uri,
+                model_type=args.type,
+                description=args.description,
+                stage=args.stage,
+                flavors=_flavors(args.flavors),
+                properties=dict(args.properties),
+                tags=dict(args.tags),
+                is_anonymous=False,
+                is_archived=False,
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[self.container], protect=args.protect or None, import_=args.import_id
+            ),
+        )
+        self.model_id = version.id
+        self.register_outputs({"model_id": self.model_id, "commit": self.commit})
+
+    def _content(self, name: str, args: ModelArgs) -> tuple[pulumi.Input[str] | None, pulumi.Output[str]]:
+        if args.source is None:
+            return args.uri, pulumi.Output.from_input("")
+        from providers.model_copy import ModelCopy, ModelCopyArgs
+
+        copy = ModelCopy(
+            name,
+            ModelCopyArgs(
+                repository=args.source.repository,
+                revision=args.source.revision,
+                lock=args.source.lock,
+                subscription_id=args.source.subscription_id,
+                resource_group=args.resource_group_name,
+                workspace=args.workspace_name,
+                datastore=args.source.datastore,
+                allow_patterns=args.source.allow_patterns,
+                ignore_patterns=args.source.ignore_patterns,
+                token=args.source.token,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return copy.model_uri, copy.commit
+
+
+def _flavors(flavors: Mapping[str, Any] | None) -> Any:
+    from pulumi_azure_native import machinelearningservices as ml
+
+    if not flavors:
+        return None
+    return {name: ml.FlavorDataArgs(data=dict(data)) for name, data in flavors.items()}
