@@ -1,0 +1,151 @@
+"""Does this model fit on that GPU? From config.json, the size of the weights, the GPU and vLLM's arguments.
+
+    python -m serving.fit --config CONFIG_JSON --weights-bytes N --gpu "A100 80GB" [--gpus K] [--sku NAME]
+                          [--vllm-args "..."] [--vllm-version V] [--json]
+
+`check` is the function behind it. The answer is one object; whatever cannot be known is null with a reason, and bad
+input is an answer too ("unknown", why), not a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.advice import Advice, advise
+from serving.errors import BadArguments, ServingError
+from serving.estimate import FITS, NO, UNKNOWN, Case, Estimate, estimate, make_case, unknown
+from serving.gpus import Gpu, find_gpu
+from serving.model_config import facts, read_config
+from serving.skus import Sku, find_sku
+from serving.vllm_args import parse
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The estimate and, where it helps, what to do instead."""
+
+    estimate: Estimate
+    advice: Advice | None
+    gpu: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The public shape: the names in the module's documentation first, then everything else that is known."""
+        found = {key: _rounded(value) for key, value in asdict(self.estimate).items()}
+        found["why"] = "; ".join(self.estimate.why)
+        found["warnings"] = list(self.estimate.warnings)
+        found["gpu"] = self.gpu
+        advice = self.advice
+        found["max_model_len_that_fits"] = advice.max_model_len if advice else None
+        found["tensor_parallel_size_that_fits"] = advice.tensor_parallel_size if advice else None
+        found["sku_that_fits"] = advice.sku.sku.name if advice and advice.sku else None
+        return found
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) > 1000 else round(value, 4)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def check(
+    config: Mapping[str, Any] | Path | str,
+    weights_bytes: int,
+    *,
+    gpu: str | None = None,
+    sku: str | None = None,
+    gpus: int | None = None,
+    vllm_args: str | list[str] = "",
+    version: str | None = None,
+    prices: Mapping[str, float] | None = None,
+    offered: Iterable[str] | None = None,
+) -> Answer:
+    """Never raises for bad input: an unknown fact is the verdict `unknown` with the reason."""
+    try:
+        where, size, count = _hardware(gpu, sku, gpus)
+        model = facts(config) if isinstance(config, Mapping) else read_config(config)
+        args = parse(vllm_args, version=version)
+        case = make_case(model, weights_bytes, where, args, version=version, gpus=count)
+        found = estimate(case)
+        return Answer(found, _advice(case, found, prices, offered), size)
+    except BadArguments as error:
+        return Answer(Estimate(verdict=NO, why=tuple(error.problems)), None, gpu or sku)
+    except ServingError as error:
+        return Answer(unknown(str(error)), None, gpu or sku)
+
+
+def _hardware(gpu: str | None, sku: str | None, gpus: int | None) -> tuple[Gpu, str, int | None]:
+    if sku is None and gpu is None:
+        raise ServingError("name the hardware: --gpu or --sku")
+    if sku is None:
+        assert gpu is not None
+        found = find_gpu(gpu)
+        return found, found.name, gpus
+    size: Sku = find_sku(sku)
+    if size.gpu is None:
+        raise ServingError(f"{size.name}: {size.gpu_text}. {size.note or ''}".strip())
+    return size.gpu, size.gpu.name, size.gpus if gpus is None else min(gpus, size.gpus)
+
+
+def _advice(
+    case: Case, found: Estimate, prices: Mapping[str, float] | None, offered: Iterable[str] | None
+) -> Advice | None:
+    if found.verdict == UNKNOWN or found.weights_gib is None:
+        return None
+    if found.verdict == FITS:
+        from serving.advice import longest_length
+
+        return Advice(longest_length(case), case.tp, None, bool(prices))
+    return advise(case, prices=prices, offered=offered)
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    answer = check(
+        options.config,
+        options.weights_bytes,
+        gpu=options.gpu,
+        sku=options.sku,
+        gpus=options.gpus,
+        vllm_args=options.vllm_args,
+        version=options.vllm_version,
+    )
+    if options.json:
+        print(json.dumps(answer.as_json(), indent=1))
+    else:
+        from serving.fit_table import show
+
+        show(answer)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.fit", description="Does a model fit on a GPU under vLLM?"
+    )
+    parser.add_argument("--config", required=True, help="the model's config.json")
+    parser.add_argument(
+        "--weights-bytes", required=True, type=int, help="sum of the safetensors files, in bytes"
+    )
+    parser.add_argument("--gpu", help='a GPU by name, for example "A100 80GB"')
+    parser.add_argument("--sku", help="an Azure instance type, for example Standard_NC24ads_A100_v4")
+    parser.add_argument(
+        "--gpus", type=int, help="how many GPUs there are (default: the SKU's, or as many as needed)"
+    )
+    parser.add_argument(
+        "--vllm-args", default="", help="vLLM's arguments in one string, as VLLM_ARGS has them"
+    )
+    parser.add_argument(
+        "--vllm-version", help="for example 0.32.0; without it the answer covers old and new accounting"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,373 @@
+"""The facts sizing needs, read from a Hugging Face `config.json`.
+
+Reads text models, multimodal ones (the language model is nested as `text_config` or `llm_config`) and this project's
+own shorter form of the same facts (the lock file's `config`). What is missing and cannot be derived, and every
+architecture that is not modelled, raises `UnknownModel`: no default stands in for a fact that decides memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT
+from serving.errors import UnknownModel
+from serving.quantization import Quantization, read_quantization
+
+DTYPE_BYTES = {
+    "float32": 4,
+    "float": 4,
+    "fp32": 4,
+    "float16": 2,
+    "half": 2,
+    "fp16": 2,
+    "bfloat16": 2,
+    "bf16": 2,
+}
+FULL, SLIDING, CHUNKED = "full", "sliding", "chunked"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer keeps of the past: everything, or the last `window` tokens."""
+
+    kind: str
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of experts: how many, how many a token visits, their width, how many layers have them."""
+
+    count: int
+    top_k: int
+    width: int
+    layers: int
+    shared_width: int = 0
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Everything the estimate reads about a model. Sizes are counts, not bytes, unless the name says so."""
+
+    architecture: str
+    layers: tuple[Layer, ...]
+    hidden: int
+    intermediate: int | None
+    vocab: int
+    kv_heads: int
+    heads: int | None
+    head_dim: int | None
+    latent_dim: int | None  # kv_lora_rank + qk_rope_head_dim: multi-head latent attention
+    dtype: str
+    tied: bool
+    max_length: int | None
+    experts: Experts | None
+    quantization: Quantization
+    multimodal: bool
+    parameters: int | None
+    rope_dim: int
+    multi_rope: bool
+    kv_cache_fp8: bool
+    latent_ranks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def dtype_bytes(self) -> int:
+        return DTYPE_BYTES[self.dtype]
+
+
+def read_config(path: Path | str) -> ModelFacts:
+    """Facts from a file. Raises `UnknownModel` when it is not there, not JSON, or not a configuration."""
+    try:
+        raw = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnknownModel(
+            f"{path} cannot be read ({error.strerror}); download the model's config.json."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UnknownModel(
+            f"{path} is not valid JSON ({error}); download the model's config.json again."
+        ) from error
+    return facts(raw)
+
+
+def facts(raw: Any) -> ModelFacts:
+    """Facts from the parsed configuration."""
+    if not isinstance(raw, Mapping):
+        raise UnknownModel("config.json is not a JSON object; download the model's config.json again.")
+    text = _language_model(raw)
+    architecture = _architecture(raw, text)
+    _refuse_recurrent(architecture, text)
+    hidden = _number(text, "hidden_size", "n_embd", "d_model")
+    count = _number(text, "num_hidden_layers", "n_layer", "num_layers")
+    heads = _optional(text, "num_attention_heads", "n_head")
+    latent = _latent_dim(text, architecture)
+    head_dim = None if latent else _head_dim(text, hidden, heads)
+    return ModelFacts(
+        architecture=architecture or "not named",
+        layers=_layers(text, architecture, count),
+        hidden=hidden,
+        intermediate=_optional(text, "intermediate_size", "ffn_hidden_size", "n_inner"),
+        vocab=_number(text, "vocab_size", fallback=raw),
+        kv_heads=1 if latent else _kv_heads(text, heads),
+        heads=heads,
+        head_dim=head_dim,
+        latent_dim=latent,
+        dtype=_dtype(raw, text),
+        tied=_tied(raw, text),
+        max_length=_max_length(text),
+        experts=_experts(text, count),
+        quantization=read_quantization(raw, text),
+        multimodal=bool(raw.get("multimodal")) or any(raw.get(key) for key in MULTIMODAL_KEYS),
+        parameters=_optional(raw, "param_count"),
+        rope_dim=_rope_dim(text, head_dim),
+        multi_rope="mrope_section"
+        in json.dumps(text.get("rope_scaling") or text.get("rope_parameters") or {}),
+        kv_cache_fp8=_kv_cache_fp8(raw, text),
+        latent_ranks=_latent_ranks(text) if latent else {},
+    )
+
+
+def _language_model(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The nested language model of a multimodal configuration, with the outer values as defaults."""
+    for key in ("text_config", "llm_config", "language_config"):
+        nested = raw.get(key)
+        if isinstance(nested, Mapping):
+            outer = {name: value for name, value in raw.items() if not isinstance(value, Mapping)}
+            # A nested null or an absent key means the outer value: some repositories repeat nothing.
+            return outer | {name: value for name, value in nested.items() if value is not None}
+    return raw
+
+
+def _architecture(raw: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
+    """The name in `architectures`, refused when it is not modelled; None when the facts name none."""
+    named = raw.get("architectures") or text.get("architectures")
+    if not named:
+        if raw.get("model_type") and "num_hidden_layers" not in text:
+            raise UnknownModel(f"config.json names no architecture (model_type {raw['model_type']!r}).")
+        return None
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise UnknownModel("`architectures` in config.json is not a list of names.")
+    name = named[0]
+    if name in RECURRENT:
+        raise UnknownModel(
+            f"{name} mixes attention with linear attention or a state space; how much its state takes is not"
+            " modelled, so the memory is unknown. Try it with a small --max-num-seqs and read vLLM's log."
+        )
+    if name not in ATTENTION | LATENT:
+        raise UnknownModel(
+            f"architecture {name!r} is not one this estimate was made for, so the memory is unknown."
+            " vLLM may still serve it: its start-up log says what it takes."
+        )
+    return name
+
+
+RECURRENT_KEYS = (
+    "linear_num_value_heads",
+    "full_attention_interval",
+    "mamba_d_state",
+    "mamba_num_heads",
+    "ssm_cfg",
+)
+OTHER_MEMORY_KEYS = {
+    "index_topk": "sparse attention with an index cache of its own",
+    "num_kv_shared_layers": "layers that share one KV cache",
+    "global_head_dim": "layers of different head sizes",
+    "block_configs": "layers of different shapes",
+    "cross_attention_layers": "cross-attention layers",
+}
+
+
+def _refuse_recurrent(architecture: str | None, text: Mapping[str, Any]) -> None:
+    kinds = text.get("layer_types")
+    listed = kinds if isinstance(kinds, list) else []
+    odd = [kind for kind in listed if not re.fullmatch(r"(full|sliding|chunked)_attention", str(kind))]
+    if odd or isinstance(text.get("hybrid"), Mapping) or any(text.get(key) for key in RECURRENT_KEYS):
+        what = f"layers of kind {odd[0]!r}" if odd else "linear-attention or state-space layers"
+        raise UnknownModel(
+            f"{architecture or 'the model'} has {what}, which are not modelled: memory unknown."
+        )
+    for key, meaning in OTHER_MEMORY_KEYS.items():
+        if text.get(key):
+            raise UnknownModel(
+                f"{architecture or 'the model'} has {meaning} ({key}), not modelled: memory unknown."
+            )
+
+
+def _number(text: Mapping[str, Any], *names: str, fallback: Mapping[str, Any] | None = None) -> int:
+    found = _optional(text, *names)
+    if found is None and fallback is not None:
+        found = _optional(fallback, *names)
+    if found is None:
+        raise UnknownModel(f"config.json has no {names[0]}: the memory cannot be worked out without it.")
+    return found
+
+
+def _optional(text: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = text.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise UnknownModel(f"{name} in config.json is {value!r}, not a positive whole number.")
+        return value
+    return None
+
+
+def _latent_dim(text: Mapping[str, Any], architecture: str | None) -> int | None:
+    rank, rope = _optional(text, "kv_lora_rank"), _optional(text, "qk_rope_head_dim")
+    if rank is None:
+        if architecture in LATENT:
+            raise UnknownModel(f"{architecture} without kv_lora_rank in config.json: memory unknown.")
+        return None
+    if rope is None:
+        raise UnknownModel("config.json has kv_lora_rank but no qk_rope_head_dim: memory unknown.")
+    return rank + rope
+
+
+def _latent_ranks(text: Mapping[str, Any]) -> dict[str, int]:
+    names = ("kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
+    return {name: value for name in names if (value := _optional(text, name))}
+
+
+def _head_dim(text: Mapping[str, Any], hidden: int, heads: int | None) -> int:
+    head_dim = _optional(text, "head_dim")
+    if head_dim is not None:
+        return head_dim
+    if heads is None or hidden % heads:
+        raise UnknownModel(
+            "config.json has neither head_dim nor num_attention_heads that divide hidden_size."
+        )
+    return hidden // heads
+
+
+def _kv_heads(text: Mapping[str, Any], heads: int | None) -> int:
+    found = _optional(text, "num_key_value_heads", "num_kv_heads", "multi_query_group_num") or heads
+    if found is None:
+        raise UnknownModel("config.json has neither num_key_value_heads nor num_attention_heads.")
+    return found
+
+
+def _dtype(raw: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    name = text.get("dtype") or text.get("torch_dtype") or raw.get("dtype") or raw.get("torch_dtype")
+    if name is None:
+        return "float16"  # vLLM's `_find_dtype` takes float32 here and then serves it as 16 bit
+    name = str(name).removeprefix("torch.")
+    if name not in DTYPE_BYTES:
+        raise UnknownModel(f"torch_dtype {name!r} in config.json is not one vLLM serves.")
+    return name
+
+
+def _tied(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
+    value = text.get("tie_word_embeddings", raw.get("tie_word_embeddings"))
+    if value is None:
+        # transformers' default is True; Llama, Mistral, Qwen and most others set False in their own classes.
+        names = str(raw.get("architectures")) + str(raw.get("model_type"))
+        return "emma" in names or "ohere" in names
+    return bool(value)
+
+
+def _max_length(text: Mapping[str, Any]) -> int | None:
+    length = _optional(text, "max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+    scaling = text.get("rope_scaling") or text.get("rope_parameters")
+    if length is None or not isinstance(scaling, Mapping):
+        return length
+    kind = scaling.get("rope_type") or scaling.get("type")
+    factor = scaling.get("factor")
+    # vLLM's `_get_and_verify_max_len`: these types already state the scaled length.
+    if kind in {None, "default", "llama3", "mrope", "longrope", "su"} or not isinstance(factor, int | float):
+        return length
+    if kind == "yarn":
+        length = _optional(scaling, "original_max_position_embeddings") or length
+    return int(length * factor)
+
+
+def _rope_dim(text: Mapping[str, Any], head_dim: int | None) -> int:
+    if head_dim is None:
+        return _optional(text, "qk_rope_head_dim") or 0
+    part = text.get("partial_rotary_factor", 1.0)
+    return int(head_dim * part) if isinstance(part, int | float) else head_dim
+
+
+def _kv_cache_fp8(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
+    """ModelOpt checkpoints say that their KV cache is FP8; `--kv-cache-dtype auto` then follows them."""
+    config = raw.get("quantization_config") or text.get("quantization_config")
+    if not isinstance(config, Mapping):
+        return False
+    return str(config.get("kv_cache_quant_algo") or "").upper() == "FP8"
+
+
+def _experts(text: Mapping[str, Any], layers: int) -> Experts | None:
+    short = text.get("moe")
+    if isinstance(short, Mapping):
+        width = _optional(short, "moe_intermediate") or _number(text, "intermediate_size")
+        return Experts(_number(short, "experts"), _number(short, "top_k"), width, layers)
+    count = _optional(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    if not count or count == 1:
+        return None
+    top_k = _optional(text, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_k") or 1
+    width = _optional(text, "moe_intermediate_size", "expert_ffn_hidden_size") or _number(
+        text, "intermediate_size"
+    )
+    dense = text.get("first_k_dense_replace") or 0
+    step = _optional(text, "decoder_sparse_step", "moe_layer_freq") or 1
+    sparse = (layers - int(dense)) // step if isinstance(dense, int) else layers
+    shared = _optional(text, "shared_expert_intermediate_size")
+    if shared is None:
+        number = text.get("n_shared_experts") or 0
+        shared = width * number if isinstance(number, int) else 0
+    return Experts(count, top_k, width, sparse, shared)
+
+
+def _layers(text: Mapping[str, Any], architecture: str | None, count: int) -> tuple[Layer, ...]:
+    """One entry a layer, in order. The rules are those of the model classes in transformers and vLLM."""
+    window = text.get("sliding_window")
+    if text.get("use_sliding_window") is False:
+        window = None
+    chunk = _optional(text, "attention_chunk_size")
+    kinds = text.get("layer_types")
+    if isinstance(kinds, str):
+        return _layers_from_words(kinds, _number(text, "sliding_window"), count)
+    if isinstance(kinds, list):
+        if len(kinds) != count:
+            raise UnknownModel(f"layer_types lists {len(kinds)} layers but num_hidden_layers is {count}.")
+        return tuple(_layer(str(kind), window, chunk) for kind in kinds)
+    if chunk:
+        interval = _optional(text, "no_rope_layer_interval") or 4
+        return tuple(Layer(FULL) if (i + 1) % interval == 0 else Layer(CHUNKED, chunk) for i in range(count))
+    if not isinstance(window, int) or window <= 0:
+        return (Layer(FULL),) * count
+    pattern = _optional(text, "sliding_window_pattern")
+    if pattern is None and architecture in {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"}:
+        pattern = 6
+    if pattern is None and architecture == "Cohere2ForCausalLM":
+        pattern = 4
+    if architecture in {"Gemma2ForCausalLM", "GptOssForCausalLM"}:
+        pattern = 2
+    if pattern:
+        return tuple(Layer(FULL) if (i + 1) % pattern == 0 else Layer(SLIDING, window) for i in range(count))
+    return (Layer(SLIDING, window),) * count
+
+
+def _layer(kind: str, window: Any, chunk: int | None) -> Layer:
+    if kind == "full_attention":
+        return Layer(FULL)
+    size = chunk if kind == "chunked_attention" else window
+    if not isinstance(size, int) or size <= 0:
+        raise UnknownModel(f"layer_types names {kind!r} but config.json gives no size for it.")
+    return Layer(CHUNKED if kind == "chunked_attention" else SLIDING, size)
+
+
+def _layers_from_words(words: str, window: int, count: int) -> tuple[Layer, ...]:
+    """The lock's short form, `5 sliding : 1 full (22+4)`: sliding layers first, then full ones."""
+    match = re.search(r"\((\d+)\+(\d+)\)", words)
+    if match is None or sum(map(int, match.groups())) != count:
+        raise UnknownModel(f"layer_types {words!r} does not say how the {count} layers divide.")
+    sliding, full = (int(part) for part in match.groups())
+    # Spread the full layers evenly, the last of each run, as these models do.
+    marks = {(i + 1) * count // full - 1 for i in range(full)} if full else set()
+    return tuple(Layer(FULL) if i in marks else Layer(SLIDING, window) for i in range(sliding + full))
