@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,26 @@ def base_names(dockerfile: Path = DOCKERFILE) -> list[str]:
         if found := re.match(r"\s*ARG\s+(\w+)(?:=(\S+))?\s*$", line, re.IGNORECASE):
             arguments[found[1]] = (found[2] or "").strip("\"'")
         if found := re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE):
-            name = re.sub(r"\$\{?(\w+)(?::-[^}]*)?\}?", lambda m: arguments.get(m[1], ""), found[1])
+            name = _expand(found[1], arguments)
             if name not in stages:
                 names.append(name)
             stages.add(found[2] or "")
     return list(dict.fromkeys(names))
+
+
+def _expand(text: str, arguments: Mapping[str, str]) -> str:
+    """Fill in `$X`, `${X}`, `${X:-word}` and `${X:+word}`, which may be nested, as BuildKit does in FROM."""
+    pattern = re.compile(r"\$(?:(\w+)|\{(\w+)(?::([-+])([^{}]*))?\})")
+
+    def value(found: re.Match[str]) -> str:
+        present = arguments.get(found[1] or found[2], "")
+        if found[3] == "+":
+            return found[4] if present else ""
+        return present or found[4] or ""
+
+    while pattern.search(text):
+        text = pattern.sub(value, text)
+    return text
 
 
 def ensure(settings: Settings, client: Any, names: list[str]) -> list[str]:
