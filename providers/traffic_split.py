@@ -23,7 +23,7 @@ class TrafficSplitProvider(base.AzureProvider):
     """Sets the whole split: deployments that are not named get nothing."""
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return base.diff(
+        result = base.diff(
             {**_olds, **_splits(_olds)},
             {**_news, **_splits(_news)},
             identity=["endpoint_id"],
@@ -31,6 +31,11 @@ class TrafficSplitProvider(base.AzureProvider):
             settings=["traffic", "mirror_traffic"],
             delete_before_replace=True,
         )
+        if base.unknown(_news.get("fixed_deployment_ids")):
+            # A deployment is made anew under its name; it cannot be deleted while it has traffic.
+            result.changes, result.delete_before_replace = True, True
+            result.replaces = [*(result.replaces or []), "fixed_deployment_ids"]
+        return result
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(f"{props['endpoint_id']}/traffic", _apply(props))
@@ -66,7 +71,10 @@ class TrafficSplitProvider(base.AzureProvider):
 
 
 class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
-    """`traffic` and `mirror_traffic` in percent by deployment name; all of it or none (100 or 0 in sum)."""
+    """`traffic` and `mirror_traffic` in percent by deployment name; all of it or none (100 or 0 in sum).
+
+    `fixed_deployment_ids` are of deployments that keep their name when they are made anew.
+    """
 
     traffic: pulumi.Output[dict[str, int]]
     mirror_traffic: pulumi.Output[dict[str, int]]
@@ -79,6 +87,7 @@ class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
         endpoint_generation: pulumi.Input[str],
         traffic: pulumi.Input[dict[str, int]],
         mirror_traffic: pulumi.Input[dict[str, int]] | None = None,
+        fixed_deployment_ids: pulumi.Input[list[pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -86,6 +95,7 @@ class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
             "endpoint_generation": endpoint_generation,
             "traffic": traffic,
             "mirror_traffic": mirror_traffic or {},
+            "fixed_deployment_ids": fixed_deployment_ids or [],
         }
         super().__init__(TrafficSplitProvider(), name, props, opts)
 

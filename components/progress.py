@@ -1,0 +1,119 @@
+"""What a person sees while a deployment is made: a line now and then, and an explanation when it fails.
+
+Deployments are created by azure-native, which says nothing for the quarter of an hour that a GPU machine
+takes. So a hook starts a watcher before the create; it asks Azure how far it is and logs the stage and the
+time, until the deployment is finished or a hook after it says so. The error hook explains and always
+returns False: a retry after a half-made create would send the create again (pulumi/pulumi issue 24683).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+from components.explain import explain
+
+EVERY_SECONDS = 30.0
+LOG_LINES = 25
+ML_API = "2025-12-01"
+# Newest stage first: the first container with a log is where things are.
+CONTAINERS = (
+    ("InferenceServer", "the container starts and loads the model"),
+    ("StorageInitializer", "the model is downloaded and mounted"),
+)
+
+
+@dataclass
+class Watch:
+    """Watches one deployment from a thread of its own; daemon, so that it never holds the program up."""
+
+    deployment_id: str
+    name: str
+    log: Callable[[str], None] = pulumi.log.info
+    every: float = EVERY_SECONDS
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name=f"watch-{self.name}", daemon=True).start()
+
+    def stop(self) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        begun = time.monotonic()
+        while not self._done.wait(self.every):
+            elapsed = elapsed_text(time.monotonic() - begun)
+            try:
+                line = self._stage()
+            except Exception as problem:
+                line = f"not visible from here ({str(problem).splitlines()[0]})"
+            if line and not self._done.is_set():
+                self.log(f"{self.name}: {elapsed}: {line}")
+
+    def _stage(self) -> str:
+        for container, stage in CONTAINERS:
+            lines = container_log(self.deployment_id, container, 1)
+            if lines:
+                return f"{stage}: {lines[-1][:160]}"
+        return "the machine is prepared and the image is pulled"
+
+
+def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
+    """Hooks for one deployment; `deployment_id` is its ARM id, which follows from its names."""
+    watch = Watch(deployment_id, name)
+
+    def before(_args: pulumi.ResourceHookArgs) -> None:
+        configure_credentials()
+        pulumi.log.info(f"{name}: asked for; a machine with a GPU takes 10 to 20 minutes to come up")
+        watch.start()
+
+    def after(_args: pulumi.ResourceHookArgs) -> None:
+        watch.stop()
+
+    def failed(args: Any) -> bool:
+        watch.stop()
+        if args.failed_operation != "delete":
+            configure_credentials()
+            pulumi.log.error(f"{name}: {explain(args.errors)}{_log_tail(deployment_id)}")
+        return False
+
+    return pulumi.ResourceHookBinding(
+        before_create=[pulumi.ResourceHook(f"{name}-before-create", before)],
+        after_create=[pulumi.ResourceHook(f"{name}-after-create", after)],
+        on_error=[pulumi.ErrorHook(f"{name}-on-error", failed)],
+    )
+
+
+def container_log(deployment_id: str, container: str, tail: int) -> list[str]:
+    """The last lines of a container's log, [] when there is none yet."""
+    from providers import credentials
+
+    body = {"containerType": container, "tail": tail}
+    answer = credentials.arm("POST", f"{deployment_id}/getLogs", ML_API, body, missing_ok=True)
+    return [line for line in (answer.get("content") or "").splitlines() if line.strip()]
+
+
+def configure_credentials() -> None:
+    """Hooks run in the program, so the stack's azure-native settings come from its configuration."""
+    from providers import credentials
+
+    config = pulumi.Config("azure-native")
+    credentials.use_configuration({key: config.get(key) for key in credentials.SETTINGS})
+
+
+def elapsed_text(seconds: float) -> str:
+    """`2 min 05 s`."""
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def _log_tail(deployment_id: str) -> str:
+    try:
+        lines = container_log(deployment_id, "InferenceServer", LOG_LINES)
+    except Exception as problem:
+        return f"\nThe container's log cannot be read ({str(problem).splitlines()[0]})."
+    return "\nThe container's log ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
