@@ -78,18 +78,26 @@ def read_account(config: dict[str, str]) -> Account:
 def require_private(url: str, what: str) -> None:
     """Refuse hosts that are neither loopback nor in a private network."""
     host = urllib.parse.urlsplit(url if "://" in url else f"https://{url}").hostname or ""
-    try:
-        found = {item[4][0] for item in socket.getaddrinfo(host, None)}
-    except OSError as error:
-        raise PluginError(
-            f"{what} names a host that cannot be resolved ({host}): {error}. {SET_UP}"
-        ) from error
-    addresses = [ipaddress.ip_address(str(item).split("%")[0]) for item in found]
+    addresses = _addresses(host, what)
     if not addresses or not all(item.is_loopback or item.is_private for item in addresses):
         raise PluginError(
             f"{what} is {host}, which is neither loopback nor a private address: the azure-native stand-in "
             f"talks to the embedded Azure only. For a real Azure take emulator/plugins/bin off PATH. {SET_UP}"
         )
+
+
+def _addresses(host: str, what: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = {str(item[4][0]) for item in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        raise PluginError(
+            f"{what} names a host that cannot be resolved ({host}): {error}. {SET_UP}"
+        ) from error
+    return [ipaddress.ip_address(item.split("%")[0]) for item in found]
 
 
 @dataclass(frozen=True)

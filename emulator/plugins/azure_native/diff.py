@@ -19,7 +19,7 @@ from emulator.plugins.protocol import provider_pb2
 from emulator.plugins.values import Properties, same
 
 _KIND = provider_pb2.PropertyDiff
-_REPLACING = {
+_REPLACING: dict[int, int] = {
     _KIND.ADD: _KIND.ADD_REPLACE,
     _KIND.DELETE: _KIND.DELETE_REPLACE,
     _KIND.UPDATE: _KIND.UPDATE_REPLACE,

@@ -48,6 +48,9 @@ class Generator:
         outputs.pop("azureApiVersion", None)
         version = API_VERSION.search(cls.__doc__ or inspect.getsource(cls))
         inputs = self._properties(row, _input_types(args), wire, required=_required(args))
+        for name, shape in outputs.items():  # the SDK types unions in outputs as Any
+            if shape["k"] == "any" and inputs.get(name, {}).get("k") == "union":
+                outputs[name] = {**shape, **self._answered_union(row, module, inputs[name]["o"])}
         for name in row.bag:
             for shapes in (inputs, outputs):
                 if name in shapes:
@@ -66,7 +69,7 @@ class Generator:
             shape = self._shape(row, hint)
             if name == "userAssignedIdentities" and shape.get("k") == "array":
                 shape = {"k": "set"}
-            path = wire.get(python)
+            path = wire.get(_folded(python))
             if path and path != [name]:
                 shape["w"] = path
             if python in required:
@@ -111,6 +114,10 @@ class Generator:
         self.types[name].update(shapes)
         return name
 
+    def _answered_union(self, row: Row, module: Any, members: list[str]) -> dict[str, Any]:
+        names = [member.split(":")[1].removesuffix("Args") + "Response" for member in members]
+        return {"k": "union", "o": [self._type(row, getattr(module.outputs, name)) for name in names]}
+
     def _body_wire(self, row: Row) -> dict[str, list[str]]:
         wire: dict[str, list[str]] = {}
         if row.model:
@@ -126,8 +133,17 @@ class Generator:
         return _wire_names(cls) if cls else {}
 
 
+def _folded(python: str) -> str:
+    """The two generators split words differently: i_p_address is ip_address."""
+    return python.replace("_", "")
+
+
 def _wire_names(cls: Any) -> dict[str, list[str]]:
-    """Return python attribute -> wire path of a model of azure-mgmt-* (either generation) or azure-ai-ml."""
+    """Return folded attribute -> wire path of a model of azure-mgmt-* (either generation) or azure-ai-ml."""
+    return {_folded(name): path for name, path in _model_names(cls).items()}
+
+
+def _model_names(cls: Any) -> dict[str, list[str]]:
     if hasattr(cls, "_attribute_map"):
         found = {k: re.split(r"(?<!\\)\.", v["key"]) for k, v in cls._attribute_map.items()}
         return {k: [part.replace("\\.", ".") for part in path] for k, path in found.items()}

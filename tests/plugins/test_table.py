@@ -1,0 +1,117 @@
+"""The table agrees with the installed SDK and has everything that the program uses."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from emulator.plugins.azure_native import invokes, shapes
+from emulator.plugins.azure_native.table import ROWS
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ("__main__.py", "stack", "components", "providers", "examples")
+HELPERS = {"authorization:getClientConfig", "authorization:getClientToken"}
+
+
+@pytest.mark.engine
+def test_shapes_are_current() -> None:
+    """Imports the SDK and Azure's models: seconds, so not among the unit tests."""
+    from emulator.plugins.azure_native import generate
+
+    assert generate.SHAPES.read_text() == generate.render(), (
+        "run: python -m emulator.plugins.azure_native.generate"
+    )
+
+
+@pytest.mark.parametrize("token", ROWS)
+def test_api_versions_are_those_of_the_sdk(token: str) -> None:
+    assert shapes._content()["resources"][token]["api"] == ROWS[token].api
+
+
+@pytest.mark.parametrize("token", ROWS)
+def test_rows_only_name_properties_that_exist(token: str) -> None:
+    row = ROWS[token]
+    known = shapes.inputs(row)
+    for name in (*row.create_only, *row.maintained, *row.query, *row.bag, *row.defaults):
+        assert name.split(".")[0] in known, f"{token} has no input {name}"
+    for parameter in shapes.path_parameters(row):
+        assert parameter in known, f"{token} has no input {parameter}, which its path names"
+
+
+@pytest.mark.parametrize("token", ROWS)
+def test_create_only_properties_say_where_that_is_known_from(token: str) -> None:
+    row = ROWS[token]
+    assert row.source or not (row.create_only or row.bag or row.defaults or row.singleton)
+
+
+def test_everything_the_program_uses_is_in_the_table() -> None:
+    used = {token for path in _sources() for token in _tokens(ast.parse(path.read_text()))}
+    functions = {f"{row.module}:get{row.name}" for row in ROWS.values()} | set(invokes.ACTIONS) | HELPERS
+    resources = {f"{row.module}:{row.name}" for row in ROWS.values()}
+    assert used <= functions | resources, f"missing: {sorted(used - functions - resources)}"
+
+
+def _sources() -> list[Path]:
+    found = []
+    for name in PROGRAM:
+        path = ROOT / name
+        found += sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.exists() else []
+    return found
+
+
+def _tokens(tree: ast.AST) -> set[str]:
+    """Return `module:Name` of every azure-native resource and function that a source file names."""
+    packages, modules, direct = _imports(tree)
+    found = set(direct)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute):
+            continue
+        module = _module(node.value, packages, modules)
+        if module and (token := _token(module, node.attr)):
+            found.add(token)
+    return found
+
+
+def _imports(tree: ast.AST) -> tuple[set[str], dict[str, str], set[str]]:
+    packages: set[str] = set()
+    modules: dict[str, str] = {}
+    direct: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            packages |= {i.asname or i.name for i in node.names if i.name == "pulumi_azure_native"}
+        if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native":
+            modules |= {item.asname or item.name: item.name for item in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pulumi_azure_native."):
+            module = (node.module or "").split(".")[1]
+            direct |= {token for item in node.names if (token := _token(module, item.name))}
+    return packages, modules, direct
+
+
+def _module(node: ast.expr, packages: set[str], modules: dict[str, str]) -> str | None:
+    if isinstance(node, ast.Name):
+        return modules.get(node.id)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
+        return node.attr
+    return None
+
+
+def _token(module: str, name: str) -> str | None:
+    """Classes that are no arguments, results or enums, and functions, by the SDK's naming."""
+    if name.startswith(("get_", "list_")):
+        words = name.removesuffix("_output").split("_")
+        return f"{module}:{words[0]}{''.join(word.title() for word in words[1:])}"
+    is_resource = name[:1].isupper() and not name.endswith(("Args", "ArgsDict", "Result"))
+    return f"{module}:{name}" if is_resource and _is_resource(module, name) else None
+
+
+def _is_resource(module: str, name: str) -> bool:
+    """Enums have the same kind of names; only resources have a source file of their own."""
+    from importlib.util import find_spec
+
+    spec = find_spec("pulumi_azure_native")
+    assert spec
+    assert spec.origin
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+    return (Path(spec.origin).parent / module / f"{words}.py").exists()
