@@ -50,7 +50,7 @@ class Watch:
             elapsed = elapsed_text(time.monotonic() - begun)
             try:
                 line = self._stage()
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001 - a watcher must not fail what it watches
                 line = f"not visible from here ({str(problem).splitlines()[0]})"
             if line and not self._done.is_set():
                 self.log(f"{self.name}: {elapsed}: {line}")
@@ -114,6 +114,6 @@ def elapsed_text(seconds: float) -> str:
 def _log_tail(deployment_id: str) -> str:
     try:
         lines = container_log(deployment_id, "InferenceServer", LOG_LINES)
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 - the explanation is worth more than the log
         return f"\nThe container's log cannot be read ({str(problem).splitlines()[0]})."
     return "\nThe container's log ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

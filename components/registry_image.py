@@ -93,7 +93,7 @@ def resolve(reference: str) -> str:
         raise ValueError(f"the image {reference!r} has no tag and no digest. Write HOST/REPOSITORY:TAG.")
     try:
         found = pulumi_docker.get_registry_image(name=reference)
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 - the invoke raises a plain Exception
         raise ValueError(
             f"the image {reference!r} cannot be resolved to a digest: {str(problem).splitlines()[0]}. Log "
             "in to its "

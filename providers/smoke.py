@@ -168,8 +168,8 @@ def _explain(answer: httpx.Response) -> str:
     status = answer.status_code
     hints = {
         401: "the endpoint does not know this key or token.",
-        403: "refused. An endpoint with public access disabled answers only inside its network: run this there, "
-        "or set VLLM_AZUREML_PRIVATE_ADDRESS to where this machine reaches the private endpoint.",
+        403: "refused. An endpoint with public access disabled answers only inside its network: run this "
+        "there, or set VLLM_AZUREML_PRIVATE_ADDRESS to where this machine reaches the private endpoint.",
         404: "no such deployment, or no such path in the container (is the scoring route `/`?).",
         408: "the request took longer than request_settings.request_timeout_ms.",
         429: "too many requests for max_concurrent_requests_per_instance.",
