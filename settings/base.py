@@ -1,7 +1,7 @@
 """The base of every section of the stack configuration and the types that several of them share.
 
-Sections are frozen pydantic models that refuse unknown keys. Names, units and meaning are those of `az ml` wherever
-`az ml` has the key. Checks that need more than one section live in `settings.checks`.
+Sections are frozen pydantic models that refuse unknown keys. Names, units and meaning are those of `az
+ml` wherever `az ml` has the key. Checks that need more than one section live in `settings.checks`.
 """
 
 import re
@@ -15,8 +15,9 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """A mapping of the stack file.
 
-    `read_only` and `refused` say why a key that `az ml` prints, or that belongs to something else, is not taken;
-    `example` is a small valid value: what stands in for a broken section while the rest of the file is checked.
+    `read_only` and `refused` say why a key that `az ml` prints, or that belongs to something else, is not
+    taken; `example` is a small valid value: what stands in for a broken section while the rest of the
+    file is checked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, protected_namespaces=())
@@ -42,8 +43,10 @@ def setting(
     azure: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """A field with what the reference page needs: description, unit, and what Azure does (its own default, say)."""
-    extra = {k: v for k, v in (("x-unit", unit), ("x-azure", azure)) if v}
+    """A field with what the reference page needs: description, unit, and what Azure does (its own default,
+    say).
+    """
+    extra: dict[str, Any] = {k: v for k, v in (("x-unit", unit), ("x-azure", azure)) if v}
     factory = default if default is dict or default is list else None
     if factory is not None:
         return Field(default_factory=factory, description=description, json_schema_extra=extra, **kwargs)
@@ -116,7 +119,9 @@ def _version(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """Tags and environment variables are text in Azure; a number is written as its digits, a truth value is ambiguous."""
+    """Tags and environment variables are text in Azure; a number is written as its digits, a truth value is
+    ambiguous.
+    """
     if not isinstance(value, Mapping):
         return value
     out: dict[Any, Any] = {}

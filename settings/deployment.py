@@ -72,7 +72,9 @@ class RequestLogging(Section):
 
 
 class DataCollector(Section):
-    """Model data collector. vLLM has no hook for the collector's library; Azure collects request and response."""
+    """Model data collector. vLLM has no hook for the collector's library; Azure collects request and
+    response.
+    """
 
     collections: dict[str, Collection] = setting(
         dict, "Collections by name: request, response, or the model's own."
@@ -90,10 +92,11 @@ class ScaleSettings(Section):
     """az ml's scale settings. Managed deployments have `default` only; use `autoscale` for rules."""
 
     example = {"type": "default"}
-    refused = {
-        key: "This belongs to target_utilization scaling of Kubernetes endpoints. Use `autoscale` on this deployment."
-        for key in ("polling_interval", "target_utilization_percentage", "min_instances", "max_instances")
-    }
+    refused = dict.fromkeys(
+        ("polling_interval", "target_utilization_percentage", "min_instances", "max_instances"),
+        "This belongs to target_utilization scaling of Kubernetes endpoints. Use `autoscale` on this "
+        "deployment.",
+    )
 
     type: Literal["default", "target_utilization"] = Field(
         description="Kind of scaling. Only `default` exists for managed deployments.", examples=["default"]

@@ -1,4 +1,4 @@
-"""An Azure ML environment: an image that exists, or a Docker context that Azure ML builds, with its routes."""
+"""An Azure ML environment: an image, or a Docker context that Azure ML builds, and its routes."""
 
 from typing import Any
 
@@ -59,13 +59,12 @@ class BuildContext(Section):
 
 
 class Environment(Section):
-    """An environment as az ml's environment.yml says it; inline in a deployment, or named under `environments`."""
+    """An environment as az ml's environment.yml says it; inline in a deployment, or named under
+    `environments`.
+    """
 
     read_only = AML_ENVIRONMENT_READ_ONLY
     refused = {
-        "auto_delete_setting": "Deleting environments by age is not supported: a version a deployment "
-        "names must stay. "
-        "Remove this key.",
         "channels": "This is the content of a conda file. Put it under conda_file.",
         "dependencies": "This is the content of a conda file. Put it under conda_file.",
     }
@@ -100,6 +99,9 @@ class Environment(Section):
         azure="Without routes Azure expects a scoring script (MissingDriverProgram).",
     )
     os_type: OsType | None = setting(None, "Operating system of the image.", azure="Linux when omitted.")
+    auto_delete_setting: dict[str, Any] | None = setting(
+        None, "az ml reads it and sends nothing of it for an environment; nor does this."
+    )
     datastore: str | None = setting(
         None, "Datastore that a local build context is uploaded to.", azure="workspaceblobstore when omitted."
     )

@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 
 
 def dotted(path: Path) -> str:
-    """The key as a person would look for it: `vllm-azureml:endpoints.chat.deployments.blue.instance_count`."""
+    """The key as a person would look for it: `vllm-azureml:endpoints.chat.deployments.blue`."""
     if path[:1] in (("location",), ("azure-native:location",)):
         return "azure-native:location"
     text = ""
@@ -38,7 +38,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The stack file cannot be used. `problems` holds everything that is wrong with it, in the file's order."""
+    """The stack file cannot be used. `problems` holds all that is wrong with it, in its order."""
 
     def __init__(self, problems: Iterable[Problem], source: str = "the stack configuration") -> None:
         self.problems = tuple(problems)

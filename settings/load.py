@@ -16,8 +16,8 @@ def load(
 ) -> StackSettings:
     """Check everything that needs no network.
 
-    `raw` has the keys of the stack file with or without their `vllm-azureml:` prefix. With `folder`, the project's,
-    local paths are checked too. Raises SettingsError with every problem.
+    `raw` has the keys of the stack file with or without their `vllm-azureml:` prefix. With `folder`, the
+    project's, local paths are checked too. Raises SettingsError with every problem.
     """
     plain = {_name(key): value for key, value in raw.items()}
     stack, found = recover.read(plain)
@@ -71,7 +71,9 @@ def _value(text: Any) -> Any:
 
 
 def _secret(name: str) -> list[Problem]:
-    """Nothing in a stack takes a secret, and one that is decrypted here would end in the state as plain text."""
+    """Nothing in a stack takes a secret, and one that is decrypted here would end in the state as plain
+    text.
+    """
     fix = "Put it into a Key Vault and write a reference: ${{keyvault:https://VAULT/secrets/NAME}}."
     return [Problem((name,), "holds an encrypted value, and no key here takes a secret.", fix)]
 
@@ -89,6 +91,21 @@ def _beneath(path: Path, broken: Iterable[Path]) -> bool:
 
 def _in_order(found: Iterable[Problem], plain: Mapping[str, Any]) -> list[Problem]:
     """Problems in the order of the file, each once."""
-    order = {key: index for index, key in enumerate(plain)}
-    unique = list(dict.fromkeys(found))
-    return sorted(unique, key=lambda problem: order.get(problem.path[0], len(order)) if problem.path else -1)
+    return sorted(dict.fromkeys(found), key=lambda problem: _position(problem.path, plain))
+
+
+def _position(path: Path, plain: Any) -> list[int]:
+    """Where a key stands: its place in its mapping, and so on inwards. What is not there comes first."""
+    place: list[int] = []
+    for part in path:
+        keys = list(plain) if isinstance(plain, Mapping) else []
+        if isinstance(plain, list) and isinstance(part, int) and part < len(plain):
+            place.append(part)
+            plain = plain[part]
+        elif part in keys:
+            place.append(keys.index(part))
+            plain = plain[part]
+        else:
+            place.append(-1)
+            plain = None
+    return place

@@ -1,6 +1,7 @@
 """From what pydantic found to what a person needs: the key, the reason, the fix.
 
-Values are shown only where they cannot be secrets: never below environment variables, tokens or build arguments.
+Values are shown only where they cannot be secrets: never below environment variables, tokens or build
+arguments.
 """
 
 import difflib

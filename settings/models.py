@@ -20,18 +20,14 @@ AML_MODEL_READ_ONLY = {
 }
 
 
-class DeploymentTemplate(Section):
-    """A deployment template of a registry, by asset id."""
-
-    asset_id: str | None = setting(
-        None, "azureml://registries/REGISTRY/deploymenttemplates/NAME/versions/VERSION."
-    )
+TEMPLATE = "Deployment templates belong to the models of a registry; a workspace has none. Remove it."
 
 
 class Model(Section):
     """A model asset: content from Hugging Face, from a folder, or already in a datastore."""
 
     read_only = AML_MODEL_READ_ONLY
+    refused = {"default_deployment_template": TEMPLATE, "allowed_deployment_templates": TEMPLATE}
     example = {"huggingface": "Qwen/Qwen3-8B"}
 
     name: str | None = setting(None, "Name of the model; under `models` it must equal the key.")
@@ -72,12 +68,8 @@ class Model(Section):
     datastore: str | None = setting(
         None, "Datastore that the files are copied to.", azure="workspaceblobstore when omitted."
     )
-    system_metadata: dict[str, Any] | None = setting(None, "Metadata az ml passes through to the service.")
-    default_deployment_template: DeploymentTemplate | None = setting(
-        None, "Deployment template of the model."
-    )
-    allowed_deployment_templates: list[DeploymentTemplate] | None = setting(
-        None, "Deployment templates the model may be deployed with."
+    system_metadata: dict[str, Any] | None = setting(
+        None, "az ml reads it and sends nothing of it for a workspace; nor does this."
     )
     protect: bool = setting(False, "Refuse to delete this model version with the stack.")
     import_: bool = Field(

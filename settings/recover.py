@@ -1,7 +1,8 @@
 """Read as much of a broken file as can be read, so that every problem is reported at once.
 
-What pydantic refuses is taken out (or replaced by the section's example where it must be there), until the rest is a
-valid tree; the checks that need the whole tree then run on it, and say nothing about the places that were broken.
+What pydantic refuses is taken out (or replaced by the section's example where it must be there), until
+the rest is a valid tree; the checks that need the whole tree then run on it, and say nothing about the
+places that were broken.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
-"""What a deployment's `model`, `environment` and `image` mean: this stack's asset, or one that is registered already.
+"""What a deployment's `model`, `environment` and `image` mean: this stack's asset, or one that is registered
+already.
 
 Used by the checks and by the components, so that both read a reference the same way.
 """
@@ -52,7 +53,9 @@ def parse(text: str) -> Registered | None:
 
 
 def model_of(stack: StackSettings, deployment: Deployment) -> tuple[str, Model] | Registered | None:
-    """This stack's model (its name and settings; an inline one has its own name or none), another's, or no model."""
+    """This stack's model (its name and settings; an inline one has its own name or none), another's, or no
+    model.
+    """
     if isinstance(deployment.model, Model):
         return deployment.model.name or "", deployment.model
     found = parse(deployment.model) if deployment.model else None
@@ -66,7 +69,9 @@ def model_of(stack: StackSettings, deployment: Deployment) -> tuple[str, Model] 
 def environment_of(
     stack: StackSettings, deployment: Deployment
 ) -> tuple[str, Environment] | Registered | None:
-    """This stack's environment, another's, or none. `image:` of a deployment is an environment with vLLM's routes."""
+    """This stack's environment, another's, or none. `image:` of a deployment is an environment with vLLM's
+    routes.
+    """
     if deployment.image is not None:
         return "", Environment(image=deployment.image, inference_config=VLLM_ROUTES)
     if isinstance(deployment.environment, Environment):

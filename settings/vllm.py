@@ -4,7 +4,9 @@ from settings.base import Section, setting
 
 
 class Vllm(Section):
-    """Becomes the VLLM_ARGS variable of the container. A deployment that sets VLLM_ARGS itself cannot use `args`."""
+    """Becomes the VLLM_ARGS variable of the container. A deployment that sets VLLM_ARGS itself cannot use
+    `args`.
+    """
 
     version: str | None = setting(
         None,

@@ -143,7 +143,7 @@ OutboundRule = Annotated[
 
 
 class ManagedNetwork(Section):
-    """The workspace's managed network. Isolation goes one way: from internet to approved, never back or off."""
+    """The workspace's managed network. Isolation goes from internet to approved, never back or off."""
 
     isolation_mode: IsolationMode = setting(
         "Disabled",

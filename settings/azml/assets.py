@@ -16,9 +16,9 @@ def environment_body(
 ) -> dict[str, Any]:
     """The body of PUT environments/NAME/versions/VERSION.
 
-    `image` is the resolved reference when the environment names an entry of `images`; `context_uri` the blob folder
-    that a local build context was uploaded to; `folder` what a conda file's path is relative to. An environment
-    without a name is anonymous, as for az ml.
+    `image` is the resolved reference when the environment names an entry of `images`; `context_uri` the
+    blob folder that a local build context was uploaded to; `folder` what a conda file's path is relative
+    to. An environment without a name is anonymous, as for az ml.
     """
     properties: dict[str, Any] = {"isAnonymous": environment.name is None, "isArchived": False}
     if environment.image is not None:
@@ -43,8 +43,9 @@ def environment_body(
 
 
 def model_body(model: Model, *, model_uri: Any = None) -> dict[str, Any]:
-    """The body of PUT models/NAME/versions/VERSION; `model_uri` is where the files were copied to, if they were."""
-    templates = bool(model.default_deployment_template or model.allowed_deployment_templates)
+    """The body of PUT models/NAME/versions/VERSION; `model_uri` is where the files were copied to, if they
+    were.
+    """
     properties = _present(
         description=model.description,
         tags=dict(model.tags),
@@ -54,7 +55,7 @@ def model_body(model: Model, *, model_uri: Any = None) -> dict[str, Any]:
         else None,
         modelType=model.type,
         modelUri=model_uri if model_uri is not None else model.path,
-        stage=None if templates else model.stage,
+        stage=model.stage,
         isAnonymous=model.name is None,
         isArchived=False,
     )

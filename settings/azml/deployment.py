@@ -17,8 +17,8 @@ def deployment_body(
 ) -> dict[str, Any]:
     """The body of PUT onlineDeployments/NAME.
 
-    `environment_id` and `model_id` are ARM or asset ids; `data_ids` maps a collection of the data collector to the
-    id of the data asset it writes to (az ml registers those assets and sends their ids).
+    `environment_id` and `model_id` are ARM or asset ids; `data_ids` maps a collection of the data
+    collector to the id of the data asset it writes to (az ml registers those assets and sends their ids).
     """
     return {
         "location": location,
@@ -46,7 +46,9 @@ def deployment_body(
 
 
 def _properties(deployment: Deployment) -> dict[str, str]:
-    """az ml says private_network_connection as an entry of the properties; API 2025-12-01 has no other place."""
+    """az ml says private_network_connection as an entry of the properties; API 2025-12-01 has no other
+    place.
+    """
     extra = {"private-network-connection": "true"} if deployment.private_network_connection else {}
     return {**deployment.properties, **extra}
 

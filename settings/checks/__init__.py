@@ -39,6 +39,6 @@ RULES = (
 
 
 def check(stack: StackSettings, *, folder: Path | None = None) -> list[Problem]:
-    """Everything that is wrong with a well-formed stack; local paths too when the project's folder is given."""
+    """Everything that is wrong with a well-formed stack; local paths too when `folder` is given."""
     found = [problem for rule in RULES for problem in rule(stack)]
     return found + (list(local_files.check(stack, folder)) if folder is not None else [])

@@ -49,7 +49,7 @@ def _network(stack: StackSettings, deployment: Deployment, at: Path) -> Iterator
     mode = stack.workspace.managed_network.isolation_mode
     where = (*at, "egress_public_network_access")
     if mode != "Disabled" and deployment.egress_public_network_access is not None:
-        reason = f"cannot be set in a workspace with a managed network (isolation_mode {mode}), which isolates already."
+        reason = f"cannot be set in a workspace with a managed network (isolation_mode {mode})."
         yield Problem(where, reason, "Remove it.")
     if deployment.private_network_connection and deployment.egress_public_network_access == "Enabled":
         reason = "is enabled, and private_network_connection says the opposite."

@@ -1,6 +1,7 @@
 """Who an endpoint is.
 
-A system assigned identity gets its roles from Azure; a user assigned one gets nothing by itself, and az ml allows one.
+A system assigned identity gets its roles from Azure; a user assigned one gets nothing by itself, and az
+ml allows one.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Names that Azure accepts.
 
-Sources: azure-ai-ml 1.35.2 (`EndpointConfigurations.NAME_REGEX_PATTERN`, workspace name pattern of its REST models) and
-Microsoft's "Naming rules and restrictions for Azure resources" (storage, vault, registry, groups, networks).
+Sources: azure-ai-ml 1.35.2 (`EndpointConfigurations.NAME_REGEX_PATTERN`, workspace name pattern of its
+REST models) and Microsoft's "Naming rules and restrictions for Azure resources" (storage, vault,
+registry, groups, networks).
 """
 
 import re

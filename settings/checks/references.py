@@ -40,7 +40,7 @@ def _asset(text: str, versions: dict[str, str | None], at: Path, kind: str) -> I
         return
     version = versions[found.name]
     if found.version is not None and version is None:
-        reason = f"names version {found.version}, but `{kind}.{found.name}` has no version, so its content decides it."
+        reason = f"names version {found.version}, but `{kind}.{found.name}` has none: its content decides."
         yield Problem(
             at, reason, f'Write azureml:{found.name}@latest, or give it `version: "{found.version}"`.'
         )

@@ -28,7 +28,7 @@ def _autoscale(scale: Autoscale, at: Path) -> Iterator[Problem]:
     for name in ("gpu_utilization", "cpu_utilization"):
         rules = getattr(scale, name)
         if rules is not None and rules.down.threshold >= rules.up.threshold:
-            reason = f"scales down at {rules.down.threshold:g} and up at {rules.up.threshold:g}: it would do both in turn."
+            reason = f"scales down at {rules.down.threshold:g} and up at {rules.up.threshold:g}, in turn."
             yield Problem((*at, name), reason, "Make down.threshold clearly smaller than up.threshold.")
     if (
         scale.enabled
@@ -72,5 +72,5 @@ def _count(deployment: Deployment, scale: Autoscale | None, at: Path) -> Iterato
     count = deployment.instance_count
     if scale is None or not scale.enabled or count is None or scale.minimum <= count <= scale.maximum:
         return
-    reason = f"{count} is outside of autoscale's {scale.minimum} to {scale.maximum}, which would change it at once."
+    reason = f"{count} is outside of autoscale's {scale.minimum} to {scale.maximum}."
     yield Problem((*at, "instance_count"), reason, "Choose one in between, or leave it out.")

@@ -27,7 +27,7 @@ REFERENCE = re.compile(
     r"\$\{\{\s*(keyvault:https://[^/\s]+/secrets/[0-9a-zA-Z-]+(/[0-9a-zA-Z]*)?|"
     r"azureml://connections/[^/\s]+/(credentials|metadata|target)(/[^/\s]+)?)\s*\}\}"
 )
-FIX = "Put it into a Key Vault and write ${{keyvault:https://VAULT/secrets/NAME}}; the endpoint's identity reads it at start."
+FIX = "Put it into a Key Vault and write ${{keyvault:https://VAULT/secrets/NAME}}."
 
 
 def check(stack: StackSettings) -> Iterator[Problem]:

@@ -1,7 +1,8 @@
 """Traffic and mirrored traffic, by Azure's rules.
 
-Source: "Perform safe rollout of new deployments" (Microsoft Learn): shares sum to 0 or 100; one mirrored deployment, at
-most 50 percent, and none that has live traffic. Limits: "Manage resources and quotas": 20 deployments an endpoint.
+Source: "Perform safe rollout of new deployments" (Microsoft Learn): shares sum to 0 or 100; one mirrored
+deployment, at most 50 percent, and none that has live traffic. Limits: "Manage resources and quotas": 20
+deployments an endpoint.
 """
 
 from collections.abc import Iterator
