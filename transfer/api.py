@@ -143,19 +143,23 @@ def verify(request: Request, *, watcher: Watcher | None = None, cancel: Cancella
         return run.verify()
 
 
-def state(request: Request, snapshot: Snapshot, *, cancel: Cancellation | None = None) -> dict[str, str]:
-    """Path -> ETag of the files of `snapshot` that one listing shows to be whole."""
+def state(
+    request: Request, snapshot: Snapshot, path: str, *, cancel: Cancellation | None = None
+) -> dict[str, str]:
+    """Path -> ETag of the files of `snapshot` that one listing of the folder `path` shows to be whole.
+
+    Raises `ContainerGone` when there is no such container.
+    """
     with _Run(request, Silent(), cancel) as run:
-        listed = run.container.blobs(prefix := run.prefix(snapshot))
-        found = {entry.path: listed.get(prefix + entry.path) for entry in snapshot.files}
-        entries = {entry.path: entry for entry in snapshot.files}
-        return {path: blob.etag for path, blob in found.items() if blob and blob.holds(entries[path])}
+        listed = run.container.blobs(path.strip("/") + "/")
+        found = ((entry, listed.get(f"{path.strip('/')}/{entry.path}")) for entry in snapshot.files)
+        return {entry.path: blob.etag for entry, blob in found if blob is not None and blob.holds(entry)}
 
 
-def remove(request: Request, prefix: str, *, cancel: Cancellation | None = None) -> list[str]:
-    """Give `request.reference` back; removes the files that copies with references wrote, if it was the last one."""
+def remove(request: Request, path: str, *, reference: str, cancel: Cancellation | None = None) -> list[str]:
+    """Give `reference` back; removes the files that copies with references wrote, if it was the last one."""
     with _Run(request, Silent(), cancel) as run:
-        return release(run.container, request.root, prefix, request.reference, run.cancel)
+        return release(run.container, request.root, path.strip("/") + "/", reference, run.cancel)
 
 
 class _Run:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from transfer.access import Access
-from transfer.errors import AccessDenied, DestinationError, DestinationFull, Retryable
+from transfer.errors import AccessDenied, ContainerGone, DestinationError, DestinationFull, Retryable
 from transfer.model import FileEntry
 from transfer.retry import BUSY, PASSING, Policy, retry_after, retrying
 from transfer.throttle import Throttle
@@ -281,6 +281,8 @@ def refusal(what: str, status: int, code: str, message: str) -> DestinationError
             status=status,
             code=code,
         )
+    if code == "ContainerNotFound":
+        return ContainerGone(f"{said}. Make the container, or check its address.", status=status, code=code)
     return DestinationError(f"{said}.", status=status, code=code)
 
 

@@ -58,5 +58,9 @@ class AccessDenied(DestinationError):
     """The credential is not allowed to do this, or is not one."""
 
 
+class ContainerGone(DestinationError):
+    """The service says, to a caller it knows, that there is no such container."""
+
+
 class NotWhole(TransferError):
     """Files at the destination are missing or differ from the source."""

@@ -20,11 +20,7 @@ class FileEntry:
     git_blob: str = ""
 
     def __post_init__(self) -> None:
-        segments = self.path.split("/")
-        if any(segment in ("", ".", "..") for segment in segments):
-            raise TransferError(
-                f"{self.path!r} is not a relative path of a file; the blob service would change it."
-            )
+        _check_name(self.path)
         if not (self.sha256 or self.git_blob):
             raise TransferError(
                 f"{self.path}: neither a SHA-256 nor a git blob id is known, so nothing could tell a whole copy "
@@ -44,6 +40,27 @@ class FileEntry:
     def as_dict(self) -> dict[str, Any]:
         """The entry as the lock file has it."""
         return {"size": self.size} | ({"sha256": self.sha256} if self.sha256 else {"git_blob": self.git_blob})
+
+
+def _check_name(path: str) -> None:
+    """Refuse what the blob service would store under another name, or not at all.
+
+    https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+    """
+    segments = path.split("/")
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise TransferError(f"{path!r} is not a relative path of a file; the blob service would change it.")
+    if "\\" in path or any(
+        ord(char) < 32 or char in "\x7f\ufffe\uffff" or "\ud800" <= char <= "\udfff" for char in path
+    ):
+        raise TransferError(
+            f"{path!r}: the blob service stores no backslash (it becomes a slash) and no control character in a "
+            "name. Rename the file at the source, or leave it out with ignore_patterns."
+        )
+    if len(path) > 900 or len(segments) > 240:  # of 1024 and 254; the folder of the copy comes before it
+        raise TransferError(
+            f"{path[:80]!r}...: too long for a blob's name. Leave it out with ignore_patterns."
+        )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def refer(container: Container, root: str, prefix: str, reference: str, cancel: 
 def release(container: Container, root: str, prefix: str, reference: str, cancel: Cancellation) -> list[str]:
     """Give the reference back; remove the folder's files if it was the last. Answers the names removed."""
     place = _place(root, prefix)
-    with _exclusive(container, root, prefix, cancel) as renew:
+    with _exclusive(container, root, prefix, cancel) as lock:
         references = {
             name: blob for name, blob in container.blobs(place + "ref-").items() if not blob.uncommitted
         }
@@ -42,60 +42,78 @@ def release(container: Container, root: str, prefix: str, reference: str, cancel
             if mine and name.startswith(f"{place}ref-{owner}.") and blob.modified < mine.modified:
                 container.delete(name)
                 del references[name]
-        removed = [] if references or mine is None else _remove_owned(container, prefix, renew)
+        removed = [] if references or mine is None else _remove_owned(container, prefix, lock)
         if mine:
             container.delete(mine.name)  # last: a crash before this repeats the release
+        lock.last = not references
     return removed
 
 
-def _remove_owned(container: Container, prefix: str, renew) -> list[str]:
+def _remove_owned(container: Container, prefix: str, lock: _Lock) -> list[str]:
     removed = []
     for name, blob in container.blobs(prefix).items():
         if blob.metadata.get(OWNED_KEY) == "reference":
-            renew()
+            lock.renew()
             container.delete(name, blob.etag)
             removed.append(name)
     return removed
 
 
+class _Lock:
+    """A held lease; `last` says that nobody refers to the folder any more, so that the lock blob may go too."""
+
+    def __init__(self, container: Container, blob, lease, what: str) -> None:
+        self._container, self._blob, self._lease, self._what = container, blob, lease, what
+        self._renewed, self.last = time.monotonic(), False
+
+    def renew(self) -> None:
+        """Keep it, if it is some time since."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS / 3:
+            self._container.control(self._lease.renew, f"keep the lock of {self._what}")
+            self._renewed = time.monotonic()
+
+    def leave(self) -> None:
+        """Let others in."""
+        if self.last:
+            self._container.control(lambda: self._blob.delete_blob(lease=self._lease), f"unlock {self._what}")
+        else:
+            self._container.control(self._lease.release, f"unlock {self._what}")
+
+
 @contextlib.contextmanager
-def _exclusive(container: Container, root: str, prefix: str, cancel: Cancellation) -> Iterator:
-    """Hold the lease of the folder's lock blob; yields a function that keeps it alive."""
+def _exclusive(container: Container, root: str, prefix: str, cancel: Cancellation) -> Iterator[_Lock]:
+    """Hold the lease of the folder's lock blob."""
     from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-    name = _place(root, prefix) + "lock"
-    blob = container.client.get_blob_client(name)
+    blob = container.client.get_blob_client(_place(root, prefix) + "lock")
     deadline = time.monotonic() + WAIT_SECONDS
 
     def acquire():
         try:
             return blob.acquire_lease(LEASE_SECONDS)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as problem:
+            if problem.error_code == "ContainerNotFound":
+                raise
             with contextlib.suppress(ResourceExistsError):
                 blob.upload_blob(b"", overwrite=False)
             return None
-        except ResourceExistsError:  # 409 LeaseAlreadyPresent
+        except ResourceExistsError:  # 409 LeaseAlreadyPresent: another run holds it
             return None
 
+    tries = 0
     while (lease := container.control(acquire, f"lock {prefix}")) is None:
         if time.monotonic() > deadline:
             raise TransferError(
                 f"{prefix}: another run has held its lock for {WAIT_SECONDS:.0f} s. Try again."
             )
-        cancel.wait(0.5)
-    renewed = time.monotonic()
-
-    def renew() -> None:
-        nonlocal renewed
-        if time.monotonic() - renewed > LEASE_SECONDS / 3:
-            container.control(lease.renew, f"keep the lock of {prefix}")
-            renewed = time.monotonic()
-
+        tries += 1
+        cancel.wait(0 if tries == 1 else 0.5)
+    lock = _Lock(container, blob, lease, prefix)
     try:
-        yield renew
+        yield lock
     finally:
-        with contextlib.suppress(TransferError):  # it ends by itself
-            container.control(lease.release, f"unlock {prefix}")
+        with contextlib.suppress(TransferError):  # the lease ends by itself
+            lock.leave()
 
 
 def _place(root: str, prefix: str) -> str:

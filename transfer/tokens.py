@@ -34,6 +34,8 @@ def hub_token(
     vault_audience: str = "https://vault.azure.net",
 ) -> Callable[[], str]:
     """A function that answers the token now, "" for none."""
+    # The configuration writes vault references as the rest of Azure ML does: ${{keyvault:URI}}.
+    reference = reference.strip().removeprefix("${{keyvault:").removesuffix("}}").strip()
     if not reference:
         return _ambient
     if reference.startswith("env:"):
