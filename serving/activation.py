@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from serving.model_config import ModelFacts
 from serving.versions import Behaviour
 
-# Per sequence and vocabulary entry in PyTorch's sampler: logits, their copy in float32, sorted values, 64-bit indices,
-# masks, probabilities. 38.0 to 38.6 over the reports with V x S large enough to tell.
+# Per sequence and vocabulary entry in PyTorch's sampler: logits, their copy in float32, sorted values,
+# 64-bit indices, masks, probabilities. 38.0 to 38.6 over the reports with V x S large enough to tell.
 SAMPLER_BYTES = 38.4
 
 
@@ -38,8 +38,8 @@ def forward_bytes(facts: ModelFacts, batch: Batch, *, tp: int = 1) -> float:
     if facts.experts is None:
         return 2.0 * batch.tokens * dense
     experts = facts.experts
-    # fused_experts: one buffer for gate-and-up or the down result, one for the product, a row per chosen expert.
-    # Chunks of 32768 tokens (VLLM_FUSED_MOE_CHUNK_SIZE) bound it.
+    # fused_experts: one buffer for gate-and-up or the down result, one for the product, a row per chosen
+    # expert. Chunks of 32768 tokens (VLLM_FUSED_MOE_CHUNK_SIZE) bound it.
     rows = min(batch.tokens, 32768) * experts.top_k
     buffers = 2.0 * rows * (max(2 * experts.width / tp, facts.hidden) + experts.width / tp)
     return 2.0 * batch.tokens * 4 * facts.hidden + buffers
@@ -51,7 +51,10 @@ def encoder_cache_bytes(facts: ModelFacts, batch: Batch) -> float:
 
 
 def non_torch_bytes(behaviour: Behaviour, *, world: int) -> float:
-    """CUDA context, NCCL and kernel workspaces: 0.05 to 0.35 GiB on one GPU, 0.2 to 0.6 typical with several."""
+    """CUDA context, NCCL and kernel workspaces.
+
+    0.05 to 0.35 GiB on one GPU, 0.2 to 0.6 typical with several.
+    """
     if world > 1:
         return 0.45 * 2**30
     return (0.25 if behaviour.since(0, 21) else 0.13) * 2**30
@@ -60,8 +63,8 @@ def non_torch_bytes(behaviour: Behaviour, *, world: int) -> float:
 def graph_bytes(facts: ModelFacts, batch: Batch, *, pp: int = 1) -> float:
     """vLLM's own estimate of its CUDA graphs, which is inside the budget since 0.21.
 
-    `profile_cudagraph_memory`: a first capture plus at least 1 MiB for every further graph. One report to fit it to
-    (0.25 GiB for 32 layers and sizes up to 512), others of 0.17 to 0.36 GiB.
+    `profile_cudagraph_memory`: a first capture plus at least 1 MiB for every further graph. One report to
+    fit it to (0.25 GiB for 32 layers and sizes up to 512), others of 0.17 to 0.36 GiB.
     """
     captured = min(2 * batch.sequences, 512)
     sizes = 3 + min(captured, 255) // 8 + max(0, captured - 240) // 16
@@ -72,7 +75,8 @@ def graph_bytes(facts: ModelFacts, batch: Batch, *, pp: int = 1) -> float:
 def graph_bytes_at_worst(facts: ModelFacts, behaviour: Behaviour, *, pp: int = 1, world: int = 1) -> float:
     """What graphs may take outside the budget before 0.21: the largest seen per layer and a quarter more.
 
-    0.062 GiB a layer up to 0.9 (2.24 GiB for 36 layers), 0.037 later (3.45 GiB for 94); several GPUs add buffers.
+    0.062 GiB a layer up to 0.9 (2.24 GiB for 36 layers), 0.037 later (3.45 GiB for 94); several GPUs add
+    buffers.
     """
     per_layer = 0.062 if behaviour.known and not behaviour.since(0, 10) else 0.037
     return (1.25 * per_layer * len(facts.layers) / pp + (0.5 if world > 1 else 0.0)) * 2**30

@@ -1,7 +1,7 @@
 """When a case does not fit (or only just): the length that does, the tensor-parallel size, the cheapest SKU.
 
-"Does" means the verdict `fits`, not a bare estimate. Prices come in as a table; without one, SKUs are ordered by
-cores, and the advice says so.
+"Does" means the verdict `fits`, not a bare estimate. Prices come in as a table; without one, SKUs are
+ordered by cores, and the advice says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ SMALLEST_LENGTH = 256
 
 @dataclass(frozen=True)
 class SkuChoice:
-    """A SKU on which the case fits, with the parallelism it takes. `hourly` is None where the price is unknown."""
+    """A SKU on which the case fits, with the parallelism it takes.
+
+    `hourly` is None where the price is unknown.
+    """
 
     sku: Sku
     tensor_parallel_size: int
@@ -59,7 +62,9 @@ def longest_length(case: Case) -> int | None:
 
 
 def parallel_size(case: Case) -> int | None:
-    """The smallest tensor-parallel size with which the case fits, within the GPUs there are (8 when not said)."""
+    """The smallest tensor-parallel size with which the case fits, within the GPUs there are (8 when not
+    said).
+    """
     for size in (1, 2, 4, 8, 16):
         if size > (case.gpus or 8):
             break
@@ -71,7 +76,10 @@ def parallel_size(case: Case) -> int | None:
 def cheapest_sku(
     case: Case, *, prices: Mapping[str, float] | None = None, offered: Iterable[str] | None = None
 ) -> SkuChoice | None:
-    """The cheapest SKU on which the case fits. `prices`: SKU name to price an hour; `offered`: what the region has."""
+    """The cheapest SKU on which the case fits.
+
+    `prices`: SKU name to price an hour; `offered`: what the region has.
+    """
     known = prices or {}
     allowed = {name.lower() for name in offered} if offered is not None else None
     found = []

@@ -1,7 +1,7 @@
 """vLLM's defaults that depend on the GPU, the model and the version, for the API server.
 
-`EngineArgs.get_batch_defaults` and `_set_default_max_num_seqs_and_batched_tokens_args` of 0.32.0; V0's from the
-memory reports and its documentation.
+`EngineArgs.get_batch_defaults` and `_set_default_max_num_seqs_and_batched_tokens_args` of 0.32.0; V0's from
+the memory reports and its documentation.
 """
 
 from __future__ import annotations

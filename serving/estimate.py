@@ -1,7 +1,8 @@
 """One GPU's memory, divided: weights, activation peak, other memory, graphs, KV cache; and the verdict.
 
-Pure: facts, a GPU and vLLM's arguments in, numbers out. `fit.py` adds advice and the command line. The verdict is
-cautious: "fits" only when the estimate fits with its own error to spare; a failed start is never to be called a fit.
+Pure: facts, a GPU and vLLM's arguments in, numbers out. `fit.py` adds advice and the command line. The
+verdict is cautious: "fits" only when the estimate fits with its own error to spare; a failed start is never
+to be called a fit.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ def unknown(reason: str, *more: str) -> Estimate:
 
 @dataclass(frozen=True)
 class Case:
-    """What one estimate is about. `stored` is the weights' bytes on disk; `gpus` is how many the machine has."""
+    """What one estimate is about.
+
+    `stored` is the weights' bytes on disk; `gpus` is how many the machine has.
+    """
 
     facts: ModelFacts
     stored: int
@@ -162,7 +166,7 @@ class Parts:
 
 
 def estimate(case: Case) -> Estimate:
-    """The whole answer for one case. Raises BadSnapshot when the sizes cannot be the model's."""
+    """The whole answer for one case. Raises BadSnapshotError when the sizes cannot be the model's."""
     refusals = check_parallelism(case.args, heads=case.facts.heads, gpus=case.gpus)
     if refusals:
         return Estimate(verdict=NO, why=tuple(refusals))
@@ -326,8 +330,9 @@ def _doubts(case: Case, parts: Parts) -> list[str]:
         worst = graph_bytes_at_worst(case.facts, case.version, pp=case.pp, world=case.tp * case.pp)
         if outside < worst:
             found.append(
-                f"CUDA graphs may take {_gib(worst)} and only {_gib(outside)} lie outside --gpu-memory-utilization"
-                " (this version does not count them inside): lower it or give --enforce-eager"
+                f"CUDA graphs may take {_gib(worst)} and only {_gib(outside)} lie outside"
+                " --gpu-memory-utilization (this version does not count them inside): lower it,"
+                " or give --enforce-eager"
             )
     if outside < 0.6 * GIB:
         found.append(
@@ -336,7 +341,8 @@ def _doubts(case: Case, parts: Parts) -> list[str]:
     bf16 = case.facts.dtype in {"bfloat16", "bf16"} and case.args.get("dtype", "auto") == "auto"
     if case.gpu.capability < 8.0 and bf16 and not case.version.bf16_falls_back:
         found.append(
-            f"{case.gpu.name} has no bfloat16 and this version does not fall back by itself: give --dtype half"
+            f"{case.gpu.name} has no bfloat16 and this version does not fall back by itself:"
+            " give --dtype half"
         )
     return found
 
@@ -346,18 +352,18 @@ def cautions(case: Case, parts: Parts) -> list[str]:
     found = [*case.args.warnings, *parts.weights.notes]
     if not case.version.known:
         found.append(
-            f"vLLM version {case.version.label}: the numbers leave CUDA graphs outside the budget as before 0.21,"
-            " the verdict holds for both"
+            f"vLLM version {case.version.label}: the numbers leave CUDA graphs outside the budget"
+            " as before 0.21, the verdict holds for both"
         )
     if case.facts.multimodal:
         found.append("the vision or audio tower's own peak is not modelled beyond its cache")
     if case.gpus and case.gpus > case.tp * case.pp:
-        found.append(
-            f"{case.gpus - case.tp * case.pp} of {case.gpus} GPUs stay unused (--tensor-parallel-size {case.tp})"
-        )
+        idle = case.gpus - case.tp * case.pp
+        found.append(f"{idle} of {case.gpus} GPUs stay unused (--tensor-parallel-size {case.tp})")
     if case.args.get("kv_cache_dtype") in FP8_CACHE and case.gpu.capability < 8.9:
         found.append(
-            f"an fp8 KV cache on {case.gpu.name} needs an attention backend that can convert it; check the log"
+            f"an fp8 KV cache on {case.gpu.name} needs an attention backend that can convert it;"
+            " check the log"
         )
     if case.facts.architecture == "not named":
         found.append(

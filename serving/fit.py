@@ -3,8 +3,8 @@
     python -m serving.fit --config CONFIG_JSON --weights-bytes N --gpu "A100 80GB" [--gpus K] [--sku NAME]
                           [--vllm-args "..."] [--vllm-version V] [--json]
 
-`check` is the function behind it. The answer is one object; whatever cannot be known is null with a reason, and bad
-input is an answer too ("unknown", why), not a traceback.
+`check` is the function behind it. The answer is one object; whatever cannot be known is null with a reason,
+and bad input is an answer too ("unknown", why), not a traceback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.advice import Advice, advise
-from serving.errors import BadArguments, ServingError
+from serving.errors import BadArgumentsError, ServingError
 from serving.estimate import FITS, NO, UNKNOWN, Case, Estimate, estimate, make_case, unknown
 from serving.gpus import Gpu, find_gpu
 from serving.model_config import facts, read_config
@@ -35,7 +35,9 @@ class Answer:
     gpu: str | None
 
     def as_json(self) -> dict[str, Any]:
-        """The public shape: the names in the module's documentation first, then everything else that is known."""
+        """The public shape: the names in the module's documentation first, then everything else that is
+        known.
+        """
         found = {key: _rounded(value) for key, value in asdict(self.estimate).items()}
         found["why"] = "; ".join(self.estimate.why)
         found["warnings"] = list(self.estimate.warnings)
@@ -73,7 +75,7 @@ def check(
         case = make_case(model, weights_bytes, where, args, version=version, gpus=count)
         found = estimate(case)
         return Answer(found, _advice(case, found, prices, offered), size)
-    except BadArguments as error:
+    except BadArgumentsError as error:
         return Answer(Estimate(verdict=NO, why=tuple(error.problems)), None, gpu or sku)
     except ServingError as error:
         return Answer(unknown(str(error)), None, gpu or sku)

@@ -55,7 +55,6 @@ def advice_lines(answer: Answer) -> list[str]:
         lines.append(f"fits with --tensor-parallel-size {advice.tensor_parallel_size}")
     if advice.sku:
         order = "cheapest" if advice.by_price else "smallest (prices unknown)"
-        lines.append(
-            f"{order} SKU that fits: {advice.sku.sku.name} with --tensor-parallel-size {advice.sku.tensor_parallel_size}"
-        )
+        size = advice.sku.tensor_parallel_size
+        lines.append(f"{order} SKU that fits: {advice.sku.sku.name} with --tensor-parallel-size {size}")
     return lines or ["nothing in the table of SKUs makes it fit"]

@@ -1,7 +1,7 @@
 """GPUs by the names people use for them: total memory as vLLM sees it, and what the generation can do.
 
-The memory a data sheet states is not what a process gets; the table has what vLLM printed. A GPU that is not in the
-table is an error with the list, never a guess from its name.
+The memory a data sheet states is not what a process gets; the table has what vLLM printed. A GPU that is
+not in the table is an error with the list, never a guess from its name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from serving.errors import UnknownHardware
+from serving.errors import UnknownHardwareError
 
 GIB = 1 << 30
 DATA = Path(__file__).parent / "data"
@@ -29,7 +29,10 @@ class Gpu:
 
     @property
     def total_gib(self) -> float:
-        """The middle of what was seen; the spread between cards and drivers is part of the verdict's margin."""
+        """The middle of what was seen.
+
+        The spread between cards and drivers is part of the verdict's margin.
+        """
         return (self.low_gib + self.high_gib) / 2
 
     @property
@@ -55,6 +58,6 @@ def find_gpu(name: str) -> Gpu:
     for gpu in gpus().values():
         if plain(gpu.name) == plain(name):
             return gpu
-    raise UnknownHardware(
+    raise UnknownHardwareError(
         f"GPU {name!r} is not in the table, so its memory is unknown. Known: {', '.join(gpus())}."
     )

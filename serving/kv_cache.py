@@ -1,7 +1,8 @@
 """The KV cache: bytes per token, how vLLM packs layers into blocks, and what a request of a length needs.
 
-Follows v1/kv_cache_interface.py and v1/core/kv_cache_utils.py of vLLM 0.32.0 (read for the rules, not copied). Sizes
-are bytes on one GPU. Left out: context parallelism, caches of draft models, state of linear-attention layers.
+Follows v1/kv_cache_interface.py and v1/core/kv_cache_utils.py of vLLM 0.32.0 (read for the rules, not
+copied). Sizes are bytes on one GPU. Left out: context parallelism, caches of draft models, state of linear-
+attention layers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def layer_bytes_per_token(facts: ModelFacts, *, tp: int = 1, element_bytes: int 
 
 
 def stage_layers(count: int, pp: int) -> list[int]:
-    """Layers per pipeline stage, as vLLM's `get_pp_indices`: what is left over goes to the later middle stages."""
+    """Layers per pipeline stage, as vLLM's `get_pp_indices`.
+
+    What is left over goes to the later middle stages.
+    """
     stages = [count // pp] * pp
     for i in range(2, count % pp + 2):
         stages[-i] += 1
@@ -113,7 +117,8 @@ def layout(
 def group_size(counts: list[int]) -> int:
     """Layers per group: the rarest kind's count, or the commonest's when they are close.
 
-    `_get_kv_cache_groups_uniform_page_size`: groups are padded to equal size, 1.5 is vLLM's own bound on the waste.
+    `_get_kv_cache_groups_uniform_page_size`: groups are padded to equal size, 1.5 is vLLM's own bound on
+    the waste.
     """
     low, high = min(counts), max(counts)
     return high if high < low * 1.5 else low

@@ -1,8 +1,9 @@
 """The facts sizing needs, read from a Hugging Face `config.json`.
 
-Reads text models, multimodal ones (the language model is nested as `text_config` or `llm_config`) and this project's
-own shorter form of the same facts (the lock file's `config`). What is missing and cannot be derived, and every
-architecture that is not modelled, raises `UnknownModel`: no default stands in for a fact that decides memory.
+Reads text models, multimodal ones (the language model is nested as `text_config` or `llm_config`) and this
+project's own shorter form of the same facts (the lock file's `config`). What is missing and cannot be
+derived, and every architecture that is not modelled, raises `UnknownModelError`: no default stands in for a
+fact that decides memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT
-from serving.errors import UnknownModel
+from serving.errors import UnknownModelError
 from serving.quantization import Quantization, read_quantization
 
 DTYPE_BYTES = {
@@ -81,15 +82,15 @@ class ModelFacts:
 
 
 def read_config(path: Path | str) -> ModelFacts:
-    """Facts from a file. Raises `UnknownModel` when it is not there, not JSON, or not a configuration."""
+    """Facts from a file. Raises `UnknownModelError` when it is not there, not JSON, or no configuration."""
     try:
         raw = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{path} cannot be read ({error.strerror}); download the model's config.json."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{path} is not valid JSON ({error}); download the model's config.json again."
         ) from error
     return facts(raw)
@@ -98,7 +99,7 @@ def read_config(path: Path | str) -> ModelFacts:
 def facts(raw: Any) -> ModelFacts:
     """Facts from the parsed configuration."""
     if not isinstance(raw, Mapping):
-        raise UnknownModel("config.json is not a JSON object; download the model's config.json again.")
+        raise UnknownModelError("config.json is not a JSON object; download the model's config.json again.")
     text = _language_model(raw)
     architecture = _architecture(raw, text)
     _refuse_recurrent(architecture, text)
@@ -148,18 +149,18 @@ def _architecture(raw: Mapping[str, Any], text: Mapping[str, Any]) -> str | None
     named = raw.get("architectures") or text.get("architectures")
     if not named:
         if raw.get("model_type") and "num_hidden_layers" not in text:
-            raise UnknownModel(f"config.json names no architecture (model_type {raw['model_type']!r}).")
+            raise UnknownModelError(f"config.json names no architecture (model_type {raw['model_type']!r}).")
         return None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise UnknownModel("`architectures` in config.json is not a list of names.")
+        raise UnknownModelError("`architectures` in config.json is not a list of names.")
     name = named[0]
     if name in RECURRENT:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{name} mixes attention with linear attention or a state space; how much its state takes is not"
             " modelled, so the memory is unknown. Try it with a small --max-num-seqs and read vLLM's log."
         )
     if name not in ATTENTION | LATENT:
-        raise UnknownModel(
+        raise UnknownModelError(
             f"architecture {name!r} is not one this estimate was made for, so the memory is unknown."
             " vLLM may still serve it: its start-up log says what it takes."
         )
@@ -188,12 +189,12 @@ def _refuse_recurrent(architecture: str | None, text: Mapping[str, Any]) -> None
     odd = [kind for kind in listed if not re.fullmatch(r"(full|sliding|chunked)_attention", str(kind))]
     if odd or isinstance(text.get("hybrid"), Mapping) or any(text.get(key) for key in RECURRENT_KEYS):
         what = f"layers of kind {odd[0]!r}" if odd else "linear-attention or state-space layers"
-        raise UnknownModel(
+        raise UnknownModelError(
             f"{architecture or 'the model'} has {what}, which are not modelled: memory unknown."
         )
     for key, meaning in OTHER_MEMORY_KEYS.items():
         if text.get(key):
-            raise UnknownModel(
+            raise UnknownModelError(
                 f"{architecture or 'the model'} has {meaning} ({key}), not modelled: memory unknown."
             )
 
@@ -203,7 +204,7 @@ def _number(text: Mapping[str, Any], *names: str, fallback: Mapping[str, Any] | 
     if found is None and fallback is not None:
         found = _optional(fallback, *names)
     if found is None:
-        raise UnknownModel(f"config.json has no {names[0]}: the memory cannot be worked out without it.")
+        raise UnknownModelError(f"config.json has no {names[0]}: the memory cannot be worked out without it.")
     return found
 
 
@@ -213,7 +214,7 @@ def _optional(text: Mapping[str, Any], *names: str) -> int | None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise UnknownModel(f"{name} in config.json is {value!r}, not a positive whole number.")
+            raise UnknownModelError(f"{name} in config.json is {value!r}, not a positive whole number.")
         return value
     return None
 
@@ -222,10 +223,10 @@ def _latent_dim(text: Mapping[str, Any], architecture: str | None) -> int | None
     rank, rope = _optional(text, "kv_lora_rank"), _optional(text, "qk_rope_head_dim")
     if rank is None:
         if architecture in LATENT:
-            raise UnknownModel(f"{architecture} without kv_lora_rank in config.json: memory unknown.")
+            raise UnknownModelError(f"{architecture} without kv_lora_rank in config.json: memory unknown.")
         return None
     if rope is None:
-        raise UnknownModel("config.json has kv_lora_rank but no qk_rope_head_dim: memory unknown.")
+        raise UnknownModelError("config.json has kv_lora_rank but no qk_rope_head_dim: memory unknown.")
     return rank + rope
 
 
@@ -239,7 +240,7 @@ def _head_dim(text: Mapping[str, Any], hidden: int, heads: int | None) -> int:
     if head_dim is not None:
         return head_dim
     if heads is None or hidden % heads:
-        raise UnknownModel(
+        raise UnknownModelError(
             "config.json has neither head_dim nor num_attention_heads that divide hidden_size."
         )
     return hidden // heads
@@ -248,7 +249,7 @@ def _head_dim(text: Mapping[str, Any], hidden: int, heads: int | None) -> int:
 def _kv_heads(text: Mapping[str, Any], heads: int | None) -> int:
     found = _optional(text, "num_key_value_heads", "num_kv_heads", "multi_query_group_num") or heads
     if found is None:
-        raise UnknownModel("config.json has neither num_key_value_heads nor num_attention_heads.")
+        raise UnknownModelError("config.json has neither num_key_value_heads nor num_attention_heads.")
     return found
 
 
@@ -258,7 +259,7 @@ def _dtype(raw: Mapping[str, Any], text: Mapping[str, Any]) -> str:
         return "float16"  # vLLM's `_find_dtype` takes float32 here and then serves it as 16 bit
     name = str(name).removeprefix("torch.")
     if name not in DTYPE_BYTES:
-        raise UnknownModel(f"torch_dtype {name!r} in config.json is not one vLLM serves.")
+        raise UnknownModelError(f"torch_dtype {name!r} in config.json is not one vLLM serves.")
     return name
 
 
@@ -334,7 +335,9 @@ def _layers(text: Mapping[str, Any], architecture: str | None, count: int) -> tu
         return _layers_from_words(kinds, _number(text, "sliding_window"), count)
     if isinstance(kinds, list):
         if len(kinds) != count:
-            raise UnknownModel(f"layer_types lists {len(kinds)} layers but num_hidden_layers is {count}.")
+            raise UnknownModelError(
+                f"layer_types lists {len(kinds)} layers but num_hidden_layers is {count}."
+            )
         return tuple(_layer(str(kind), window, chunk) for kind in kinds)
     if chunk:
         interval = _optional(text, "no_rope_layer_interval") or 4
@@ -358,7 +361,7 @@ def _layer(kind: str, window: Any, chunk: int | None) -> Layer:
         return Layer(FULL)
     size = chunk if kind == "chunked_attention" else window
     if not isinstance(size, int) or size <= 0:
-        raise UnknownModel(f"layer_types names {kind!r} but config.json gives no size for it.")
+        raise UnknownModelError(f"layer_types names {kind!r} but config.json gives no size for it.")
     return Layer(CHUNKED if kind == "chunked_attention" else SLIDING, size)
 
 
@@ -366,7 +369,7 @@ def _layers_from_words(words: str, window: int, count: int) -> tuple[Layer, ...]
     """The lock's short form, `5 sliding : 1 full (22+4)`: sliding layers first, then full ones."""
     match = re.search(r"\((\d+)\+(\d+)\)", words)
     if match is None or sum(map(int, match.groups())) != count:
-        raise UnknownModel(f"layer_types {words!r} does not say how the {count} layers divide.")
+        raise UnknownModelError(f"layer_types {words!r} does not say how the {count} layers divide.")
     sliding, full = (int(part) for part in match.groups())
     # Spread the full layers evenly, the last of each run, as these models do.
     marks = {(i + 1) * count // full - 1 for i in range(full)} if full else set()

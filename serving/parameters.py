@@ -1,8 +1,8 @@
 """Parameter counts worked out from the configuration.
 
-Used where the file sizes alone do not tell: an embedding that is tied but stored twice, weights quantised while
-loading, the share of the experts, the stages of a pipeline, and whether the given sizes can be right at all. Norms and
-biases are left out: they are far below a percent.
+Used where the file sizes alone do not tell: an embedding that is tied but stored twice, weights quantised
+while loading, the share of the experts, the stages of a pipeline, and whether the given sizes can be right
+at all. Norms and biases are left out: they are far below a percent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from serving.model_config import ModelFacts
 
 @dataclass(frozen=True)
 class Parameters:
-    """Counts. `exact` is False when a fact was missing (the number of query heads) and the total is a lower bound."""
+    """Counts. `exact` is False when a fact was missing (the number of query heads) and the total is a lower
+    bound.
+    """
 
     embedding: int  # one side: vocabulary x hidden
     layers: int

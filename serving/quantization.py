@@ -1,7 +1,7 @@
 """How the stored weights are quantised, read from config.json's `quantization_config`.
 
-Bits per weight are used only to check that sizes add up and to size quantisation at load time; the memory of a
-checkpoint that is already quantised follows its file size.
+Bits per weight are used only to check that sizes add up and to size quantisation at load time; the memory
+of a checkpoint that is already quantised follows its file size.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.errors import UnknownModel
+from serving.errors import UnknownModelError
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """`method` is vLLM's name for it (None: not quantised), `bits` per stored linear weight (None: not known)."""
+    """`method` is vLLM's name for it (None.
+
+    Not quantised), `bits` per stored linear weight (None: not known).
+    """
 
     method: str | None
     bits: float | None
@@ -47,7 +50,9 @@ def read_quantization(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Quanti
     if config is None:
         return NONE
     if not isinstance(config, Mapping):
-        raise UnknownModel("quantization_config in config.json is not an object; download config.json again.")
+        raise UnknownModelError(
+            "quantization_config in config.json is not an object; download config.json again."
+        )
     method = str(config.get("quant_method") or config.get("quant_algo") or "unknown").lower()
     bits = config.get("bits") or config.get("w_bit")
     if isinstance(bits, int | float) and not isinstance(bits, bool):

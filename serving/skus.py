@@ -1,7 +1,7 @@
 """The GPU SKUs that Azure ML managed online endpoints offer, from Microsoft's published list.
 
-Sources and their dates are in `data/skus.json`. Not here: which region offers what (only a subscription can answer),
-prices (cost.py), and CPU SKUs, which no vLLM image of this project runs on.
+Sources and their dates are in `data/skus.json`. Not here: which region offers what (only a subscription can
+answer), prices (cost.py), and CPU SKUs, which no vLLM image of this project runs on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from serving.errors import UnknownHardware
+from serving.errors import UnknownHardwareError
 from serving.gpus import DATA, Gpu, find_gpu
 
 
@@ -63,7 +63,32 @@ def find_sku(name: str) -> Sku:
     for sku in skus().values():
         if sku.name.lower() == name.strip().lower():
             return sku
-    raise UnknownHardware(
+    raise UnknownHardwareError(
         f"instance type {name!r} is not a GPU SKU that managed online endpoints offer (list of"
         f" {table()['sources']['list']['dated']}). Offered: {', '.join(skus())}."
+    )
+
+
+@dataclass(frozen=True)
+class Size:
+    """What quota needs to know of any SKU of the list, CPU ones included."""
+
+    name: str
+    family: str
+    cores: int
+    reserve: bool
+
+
+def find_size(name: str) -> Size:
+    """A GPU or CPU SKU of the list."""
+    plain = name.strip().lower()
+    for sku in skus().values():
+        if sku.name.lower() == plain:
+            return Size(sku.name, sku.family, sku.cores, sku.reserve)
+    for cpu, entry in table()["cpu_skus"].items():
+        if cpu.lower() == plain:
+            return Size(cpu, entry["family"], entry["cores"], True)  # none of them skips the reserve
+    raise UnknownHardwareError(
+        f"instance type {name!r} is not in the list of SKUs that managed online endpoints offer"
+        f" ({table()['sources']['list']['dated']}); cores and family are unknown."
     )

@@ -1,8 +1,8 @@
 """What changed between vLLM versions, as far as memory goes.
 
-One place for every "since": the rest of the package asks a `Behaviour`, never a version number. Sources are vLLM's
-code (read: 0.32.0), its own log messages, its pull requests and start-up reports; "inferred" where the turning point
-was narrowed down from reports only.
+One place for every "since": the rest of the package asks a `Behaviour`, never a version number. Sources are
+vLLM's code (read: 0.32.0), its own log messages, its pull requests and start-up reports; "inferred" where
+the turning point was narrowed down from reports only.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ class Behaviour:
 
     @property
     def v1_engine(self) -> bool:
-        """V1 is the default engine since 0.8.0 (release notes); an unknown version is taken as newer than that."""
+        """V1 is the default engine since 0.8.0 (release notes).
+
+        An unknown version is taken as newer than that.
+        """
         return self.version is None or self.since(0, 8)
 
     @property
     def graphs_in_budget(self) -> bool:
-        """An estimate of the CUDA graphs is taken out of the budget since 0.21 (log message of gpu_worker.py).
+        """An estimate of the CUDA graphs is taken out of the budget since 0.21 (log message of
+        gpu_worker.py).
 
         Unknown versions keep the older accounting for the numbers; the verdict must then hold under both.
         """
@@ -43,7 +47,10 @@ class Behaviour:
 
     @property
     def default_utilisation(self) -> float:
-        """0.92 in 0.32.0 (config/cache.py); 0.90 before the graphs went into the budget (turning point inferred)."""
+        """0.92 in 0.32.0 (config/cache.py).
+
+        0.90 before the graphs went into the budget (turning point inferred).
+        """
         return 0.92 if self.since(0, 21) else 0.90
 
     @property
@@ -53,7 +60,10 @@ class Behaviour:
 
     @property
     def tokens_from_concurrency(self) -> bool:
-        """The printed token count is concurrency x length (PR 38364, 2026-04); before: blocks / groups x block size."""
+        """The printed token count is concurrency x length (PR 38364, 2026-04).
+
+        Before: blocks / groups x block size.
+        """
         return self.since(0, 21)
 
     @property
@@ -71,12 +81,18 @@ class Behaviour:
 
     @property
     def bf16_falls_back(self) -> bool:
-        """`--dtype auto` turns bfloat16 into float16 on GPUs without it (0.9 inferred); earlier versions stop."""
+        """`--dtype auto` turns bfloat16 into float16 on GPUs without it (0.9 inferred).
+
+        Earlier versions stop.
+        """
         return self.version is None or self.since(0, 9)
 
 
 def behaviour(version: str | None) -> Behaviour:
-    """Read a version as people write it: `v0.11.0`, `0.9.2-0.10` (the older counts), `0.8.x`; else unknown."""
+    """Read a version as people write it.
+
+    `v0.11.0`, `0.9.2-0.10` (the older counts), `0.8.x`; else unknown.
+    """
     match = re.search(r"(?<![\d.])v?(\d+)\.(\d+)(?:\.(\d+))?", version or "")
     if match is None:
         return Behaviour(None, version or "not given")

@@ -1,8 +1,9 @@
 """vLLM's command line: split like a shell would, named as vLLM names it, checked, and shown in one form.
 
-The names come from tables generated from vLLM's own parser (`data/generate_vllm_args.py`), one a version. Whether a
-value makes sense to the model is vLLM's business except where it decides memory or whether the server can start:
-parallelism against heads and GPUs, and the arguments that the image's launcher and Azure ML own.
+The names come from tables generated from vLLM's own parser (`data/generate_vllm_args.py`), one a version.
+Whether a value makes sense to the model is vLLM's business except where it decides memory or whether the
+server can start: parallelism against heads and GPUs, and the arguments that the image's launcher and Azure
+ML own.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from serving.errors import BadArguments
+from serving.errors import BadArgumentsError
 from serving.gpus import DATA
 from serving.versions import behaviour
 
 Value = Any  # bool, int, float, str, dict or a list of them, as `kind` in the table says
 
-# Arguments that somebody else owns. Facts about Azure: the scoring route forwards the caller's Authorization header.
+# Arguments that somebody else owns. Facts about Azure: the scoring route forwards the caller's
+# Authorization header.
 OWNED = {
     "model": "the launcher sets it from MODEL (or MODEL_NAME); set that environment variable instead",
-    "port": "the routes of inference_config name the port; vLLM must stay on it. Change the routes, not the argument",
+    "port": "the routes of inference_config name the port and vLLM must stay on it",
     "host": "Azure ML reaches the container from outside it, so the launcher listens on every address",
     "api_key": "the endpoint's own key arrives in the same Authorization header and vLLM would refuse it;"
     " the endpoint checks keys already",
@@ -53,7 +55,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class VllmArgs:
-    """What was asked for: values by vLLM's name, and what was noticed. `exact` is False without the version's table."""
+    """What was asked for: values by vLLM's name, and what was noticed.
+
+    `exact` is False without the version's table.
+    """
 
     values: Mapping[str, Value]
     warnings: tuple[str, ...]
@@ -80,7 +85,10 @@ def table_versions() -> list[str]:
 
 
 def nearest_table(version: str | None) -> tuple[str, bool]:
-    """The table to read for a version: its own, else the nearest older one, else the oldest; and whether it is exact."""
+    """The table to read for a version.
+
+    Its own, else the nearest older one, else the oldest; and whether it is exact.
+    """
     tables = table_versions()
     wanted = behaviour(version).version
     if wanted is None:
@@ -107,13 +115,13 @@ def split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise BadArguments(
+        raise BadArgumentsError(
             [f"the vLLM arguments cannot be split ({error}): a quote is not closed"]
         ) from error
 
 
 def parse(text: str | list[str], *, version: str | None = None, allow_owned: bool = False) -> VllmArgs:
-    """Read a command line. Raises `BadArguments` with every problem at once."""
+    """Read a command line. Raises `BadArgumentsError` with every problem at once."""
     table, exact = nearest_table(version)
     return _Parser(arguments(table), table, exact, allow_owned).read(
         split(text) if isinstance(text, str) else text
@@ -137,7 +145,7 @@ class _Parser:
             self._one(self.words.pop(0))
         self.problems.extend(contradictions(self.values))
         if self.problems:
-            raise BadArguments(self.problems)
+            raise BadArgumentsError(self.problems)
         return VllmArgs(dict(self.values), tuple(self.warnings), self.table, self.exact)
 
     def _one(self, word: str) -> None:
@@ -181,7 +189,8 @@ class _Parser:
             self.problems.append(f"{name} is not an argument of vLLM {self.table}{hint}")
         else:
             self.warnings.append(
-                f"{name} is not in the table of vLLM {self.table}, and there is none for the version in use: not checked"
+                f"{name} is not in the table of vLLM {self.table}, and there is none for the version in use:"
+                " not checked"
             )
 
     def _values_that_follow(self) -> list[str]:
@@ -274,7 +283,10 @@ def convert(argument: Argument, name: str, word: str) -> Value:
 
 
 def _whole_number(name: str, word: str) -> int:
-    """`32768`, `32k` (decimal), `32K` (binary), `1.5k`; -1 or auto where vLLM takes them (human_readable_int)."""
+    """`32768`, `32k` (decimal), `32K` (binary), `1.5k`.
+
+    -1 or auto where vLLM takes them (human_readable_int).
+    """
     if word == "auto":
         return -1
     try:
@@ -325,14 +337,16 @@ def contradictions(values: Mapping[str, Value]) -> list[str]:
     tokens, seqs = values.get("max_num_batched_tokens"), values.get("max_num_seqs")
     if isinstance(tokens, int) and isinstance(seqs, int) and 0 < tokens < seqs:
         found.append(
-            f"--max-num-batched-tokens {tokens} is below --max-num-seqs {seqs}: every sequence of a step needs a token"
+            f"--max-num-batched-tokens {tokens} is below --max-num-seqs {seqs}:"
+            " every sequence of a step needs a token"
         )
     length = values.get("max_model_len")
-    if values.get("enable_chunked_prefill") is False and isinstance(length, int) and isinstance(tokens, int):
-        if tokens < length:
-            found.append(
-                f"without chunked prefill --max-num-batched-tokens {tokens} must hold a whole request of {length} tokens"
-            )
+    whole = values.get("enable_chunked_prefill") is False
+    if whole and isinstance(length, int) and isinstance(tokens, int) and tokens < length:
+        found.append(
+            f"without chunked prefill --max-num-batched-tokens {tokens} must hold a whole request"
+            f" of {length} tokens"
+        )
     if values.get("skip_tokenizer_init"):
         found.append("--skip-tokenizer-init leaves the chat API without a tokenizer: remove it")
     if values.get("enable_auto_tool_choice") and not values.get("tool_call_parser"):
@@ -341,13 +355,17 @@ def contradictions(values: Mapping[str, Value]) -> list[str]:
 
 
 def check_parallelism(args: VllmArgs, *, heads: int | None, gpus: int | None) -> list[str]:
-    """Sentences about parallelism that the model or the machine cannot do. `heads`: attention (query) heads."""
+    """Sentences about parallelism that the model or the machine cannot do.
+
+    `heads`: attention (query) heads.
+    """
     tp, pp, dp = (args.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline", "data"))
     found = []
     if heads and heads % tp:
         possible = [str(n) for n in (1, 2, 4, 8, 16) if heads % n == 0]
         found.append(
-            f"--tensor-parallel-size {tp} does not divide the model's {heads} attention heads; possible: {', '.join(possible)}"
+            f"--tensor-parallel-size {tp} does not divide the model's {heads} attention heads;"
+            f" possible: {', '.join(possible)}"
         )
     need = tp * pp * dp
     if gpus is not None and need > gpus:

@@ -1,8 +1,9 @@
 """Memory of the weights on one GPU, from the bytes of the safetensors files.
 
-Start-up reports put it at 1.000 to 1.014 of file bytes / TP / PP; the differences that have a cause are modelled here:
-a tied embedding stored twice, the table of rotary positions, padding of mxfp4 experts, layers that tensor parallelism
-does not divide, a dtype other than the stored one, quantisation while loading.
+Start-up reports put it at 1.000 to 1.014 of file bytes / TP / PP; the differences that have a cause are
+modelled here: a tied embedding stored twice, the table of rotary positions, padding of mxfp4 experts,
+layers that tensor parallelism does not divide, a dtype other than the stored one, quantisation while
+loading.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from serving.errors import BadSnapshot
+from serving.errors import BadSnapshotError
 from serving.gpus import Gpu
 from serving.kv_cache import stage_layers
 from serving.model_config import DTYPE_BYTES, ModelFacts
@@ -21,7 +22,10 @@ LOAD_TIME_BITS = {"fp8": 8.0, "bitsandbytes": 4.5, "int8": 8.0}  # 4.5: 4 bits a
 
 @dataclass(frozen=True)
 class Weights:
-    """Bytes on the fullest GPU, and notes for the reader. `loose` marks an estimate that is not from file sizes."""
+    """Bytes on the fullest GPU, and notes for the reader.
+
+    `loose` marks an estimate that is not from file sizes.
+    """
 
     bytes: float
     notes: tuple[str, ...] = ()
@@ -38,7 +42,10 @@ def weights(
     dtype: str | None = None,
     load_quantization: str | None = None,
 ) -> Weights:
-    """`stored` is the sum of the safetensors files in bytes; `dtype` and `load_quantization` are vLLM's arguments."""
+    """`stored` is the sum of the safetensors files in bytes.
+
+    `dtype` and `load_quantization` are vLLM's arguments.
+    """
     counts = count_parameters(facts)
     check_size(facts, stored, counts)
     notes: list[str] = []
@@ -72,7 +79,10 @@ def _total(facts: ModelFacts, counts: Parameters) -> int:
 
 
 def _stored_twice(facts: ModelFacts, stored: int, counts: Parameters) -> bool:
-    """Tied, but the file is larger than one embedding allows (0.75 of it: norms and small towers are not counted)."""
+    """Tied, but the file is larger than one embedding allows (0.75 of it.
+
+    Norms and small towers are not counted).
+    """
     if not facts.tied or facts.multimodal or facts.quantization.method:
         return False
     once = facts.parameters or counts.total(tied=True)
@@ -97,7 +107,8 @@ def _quantised_on_load(counts: Parameters, facts: ModelFacts, method: str) -> fl
 
 
 def _mxfp4_padding(facts: ModelFacts, counts: Parameters, gpu: Gpu, tp: int) -> float:
-    """Expert matrices are padded to the kernel's tiles: on Hopper one side to 256, elsewhere Marlin's 128 and 256.
+    """Expert matrices are padded to the kernel's tiles: on Hopper one side to 256, elsewhere Marlin's 128
+    and 256.
 
     Rules from `mxfp4_round_up_hidden_size_and_intermediate_size`; the Hopper one is what reports of 2025 show
     (blocks padded, scales not).
@@ -113,7 +124,10 @@ def _mxfp4_padding(facts: ModelFacts, counts: Parameters, gpu: Gpu, tp: int) -> 
 
 
 def _largest_share(facts: ModelFacts, resident: float, counts: Parameters, tp: int, pp: int) -> float:
-    """Divided by TP; with a pipeline the fullest stage: its layers and an embedding (first) or the head (last)."""
+    """Divided by TP; with a pipeline the fullest stage.
+
+    Its layers and an embedding (first) or the head (last).
+    """
     if pp == 1:
         return resident / tp
     sides = 1 if facts.tied else 2
@@ -142,7 +156,10 @@ def _latent_copies(facts: ModelFacts, tp: int, pp: int) -> float:
 
 
 def _replicated(facts: ModelFacts, tp: int) -> float:
-    """What TP does not divide: MLA's down projections, key and value heads beyond the KV heads, the router."""
+    """What TP does not divide.
+
+    MLA's down projections, key and value heads beyond the KV heads, the router.
+    """
     if tp == 1:
         return 0.0
     element = (facts.quantization.bits or 8.0 * min(facts.dtype_bytes, 2)) / 8
@@ -157,9 +174,14 @@ def _replicated(facts: ModelFacts, tp: int) -> float:
 
 
 def check_size(facts: ModelFacts, stored: int, counts: Parameters) -> None:
-    """Refuse sizes that cannot belong to the configuration; wide bounds, to catch a missing shard or a wrong unit."""
+    """Refuse sizes that cannot belong to the configuration.
+
+    Wide bounds, to catch a missing shard or a wrong unit.
+    """
     if stored <= 0:
-        raise BadSnapshot(f"the weights have {stored} bytes: give the sum of the safetensors files in bytes.")
+        raise BadSnapshotError(
+            f"the weights have {stored} bytes: give the sum of the safetensors files in bytes."
+        )
     total = facts.parameters or counts.total(tied=True)
     if facts.quantization.method is None:
         width = 2.0
@@ -170,7 +192,7 @@ def check_size(facts: ModelFacts, stored: int, counts: Parameters) -> None:
     if facts.multimodal or facts.parameters is None:
         high *= 1.5
     if not low * total * width <= stored <= high * total * width + 2**30:
-        raise BadSnapshot(
+        raise BadSnapshotError(
             f"{stored / 2**30:.2f} GiB of weights do not go with a configuration of {total / 1e9:.2f} billion"
             f" parameters at {width:g} bytes each: a shard is missing, or the sizes are another model's."
         )

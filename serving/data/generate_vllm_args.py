@@ -4,8 +4,8 @@ Run it with an interpreter that has vLLM installed (any build: CPU is enough), n
 
     path/to/vllm-env/bin/python serving/data/generate_vllm_args.py
 
-It writes `serving/data/vllm_args/<version>.json`. Defaults are left out: vLLM computes the ones that matter for
-sizing later, from the GPU and the model (serving/defaults.py knows those). Help texts are left out too.
+It writes `serving/data/vllm_args/<version>.json`. Defaults are left out: vLLM computes the ones that matter
+for sizing later, from the GPU and the model (serving/defaults.py knows those). Help texts are left out too.
 """
 
 from __future__ import annotations
