@@ -9,11 +9,10 @@ Azure expects a scoring script (MissingDriverProgram).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
-
-Route = tuple[int, str]  # port, path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class EnvironmentContainer(pulumi.ComponentResource):
             name=args.name,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=ml.EnvironmentContainerPropertiesArgs(),
+            properties={},
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.resource = container
@@ -49,26 +48,18 @@ class EnvironmentContainer(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentVersionArgs:
-    """Exactly one of `image` and `build_context_uri`. `anonymous` is how `az ml` registers an inline
-    environment."""
+    """`body` is ARM's `EnvironmentVersionProperties` in ARM's own names; its values may be Outputs."""
 
     container: EnvironmentContainer
     version: str
     resource_group_name: pulumi.Input[str]
     workspace_name: pulumi.Input[str]
-    image: pulumi.Input[str] | None = None
-    build_context_uri: pulumi.Input[str] | None = None
-    dockerfile_path: str | None = None
-    conda_file: str | None = None
-    routes: Mapping[str, Route] = field(default_factory=dict)
-    os_type: str | None = None
-    description: str | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any]
+    protect: bool = False
 
 
 class EnvironmentVersion(pulumi.ComponentResource):
-    """`routes` maps `liveness`, `readiness`, `scoring` and `startup` to (port, path)."""
+    """One immutable version; another content is another resource."""
 
     environment_id: pulumi.Output[str]
 
@@ -78,33 +69,16 @@ class EnvironmentVersion(pulumi.ComponentResource):
         super().__init__("vllm-azureml:components:EnvironmentVersion", name, None, opts)
         from pulumi_azure_native import machinelearningservices as ml
 
-        routes = {
-            f"{kind}_route": ml.RouteArgs(port=port, path=path) for kind, (port, path) in args.routes.items()
-        }
-        build = None
-        if args.build_context_uri is not None:
-            build = ml.BuildContextArgs(
-                context_uri=args.build_context_uri, dockerfile_path=args.dockerfile_path
-            )
         version = ml.EnvironmentVersion(
             name,
             name=args.container.name,
             version=args.version,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=ml.EnvironmentVersionPropertiesArgs(
-                image=args.image,
-                build=build,
-                conda_file=args.conda_file,
-                inference_config=ml.InferenceContainerPropertiesArgs(**routes) if routes else None,
-                os_type=args.os_type,
-                description=args.description,
-                is_anonymous=False,
-                is_archived=False,
-                properties=dict(args.properties) or None,
-                tags=dict(args.tags) or None,
+            properties=dict(args.body),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.container.resource], protect=args.protect or None
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.container.resource]),
         )
         self.environment_id = version.id
         self.register_outputs({"environment_id": self.environment_id})

@@ -8,7 +8,7 @@ resource.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -31,23 +31,19 @@ class ModelSourceArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArgs:
-    """Either `source`, to copy, or `uri`, where the files are already (azureml://datastores/... or https)."""
+    """`body` is ARM's `ModelVersionProperties` in ARM's own names; with a `source`, `modelUri` is where it
+    went."""
 
     name: str
     version: str
     resource_group_name: str
     workspace_name: pulumi.Input[str]
+    body: Mapping[str, Any]
     source: ModelSourceArgs | None = None
-    uri: str | None = None
-    type: str = "custom_model"
-    description: str | None = None
-    stage: str | None = None
-    flavors: Mapping[str, Any] | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
     container: pulumi.Resource | None = None
     protect: bool = False
     import_id: str | None = None
+    depends_on: Sequence[pulumi.Resource] = ()
 
 
 class Model(pulumi.ComponentResource):
@@ -67,7 +63,7 @@ class Model(pulumi.ComponentResource):
             name=args.name,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=ml.ModelContainerPropertiesArgs(),
+            properties={},
             opts=pulumi.ResourceOptions(parent=self),
         )
         version = ml.ModelVersion(
@@ -76,17 +72,7 @@ class Model(pulumi.ComponentResource):
             version=args.version,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=ml.ModelVersionPropertiesArgs(
-                model_uri=uri,
-                model_type=args.type,
-                description=args.description,
-                stage=args.stage,
-                flavors=_flavors(args.flavors),
-                properties=dict(args.properties),
-                tags=dict(args.tags),
-                is_anonymous=False,
-                is_archived=False,
-            ),
+            properties={**args.body, **uri},
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[self.container], protect=args.protect or None, import_=args.import_id
             ),
@@ -94,9 +80,9 @@ class Model(pulumi.ComponentResource):
         self.model_id = version.id
         self.register_outputs({"model_id": self.model_id, "commit": self.commit})
 
-    def _content(self, name: str, args: ModelArgs) -> tuple[pulumi.Input[str] | None, pulumi.Output[str]]:
+    def _content(self, name: str, args: ModelArgs) -> tuple[dict[str, Any], pulumi.Output[str]]:
         if args.source is None:
-            return args.uri, pulumi.Output.from_input("")
+            return {}, pulumi.Output.from_input("")
         from providers.model_copy import ModelCopy, ModelCopyArgs
 
         copy = ModelCopy(
@@ -113,14 +99,6 @@ class Model(pulumi.ComponentResource):
                 ignore_patterns=args.source.ignore_patterns,
                 token=args.source.token,
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
         )
-        return copy.model_uri, copy.commit
-
-
-def _flavors(flavors: Mapping[str, Any] | None) -> Any:
-    from pulumi_azure_native import machinelearningservices as ml
-
-    if not flavors:
-        return None
-    return {name: ml.FlavorDataArgs(data=dict(data)) for name, data in flavors.items()}
+        return {"modelUri": copy.model_uri}, copy.commit

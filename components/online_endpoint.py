@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 
@@ -20,7 +21,7 @@ IGNORED = ["properties.traffic", "properties.mirrorTraffic"]
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineEndpointArgs:
-    """`auth_mode` is ARM's (`Key`, `AMLToken`, `AADToken`); `public_network_access` is left to Azure if None.
+    """`body` is ARM's `OnlineEndpointProperties` and `identity` its identity, in ARM's own names.
 
     `vault_id` and `secret_name` say where a key goes; they are used with keys only.
     """
@@ -31,13 +32,10 @@ class OnlineEndpointArgs:
     location: str
     vault_id: pulumi.Input[str]
     secret_name: str
-    auth_mode: str = "Key"
-    public_network_access: str | None = None
-    identity_type: str = "SystemAssigned"
-    user_assigned_identities: Sequence[str] = ()
-    description: str | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any]
+    identity: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
+    depends_on: Sequence[pulumi.Resource] = ()
     import_id: str | None = None
 
 
@@ -63,18 +61,15 @@ class OnlineEndpoint(pulumi.ComponentResource):
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
             location=args.location,
-            kind="Managed",
-            identity=ml.ManagedServiceIdentityArgs(
-                type=args.identity_type, user_assigned_identities=list(args.user_assigned_identities) or None
-            ),
-            properties=ml.OnlineEndpointPropertiesArgs(
-                auth_mode=args.auth_mode,
-                public_network_access=args.public_network_access,
-                description=args.description,
-                properties=dict(args.properties),
-            ),
+            identity=dict(args.identity),
+            properties=dict(args.body),
             tags=dict(args.tags),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=IGNORED, import_=args.import_id),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(args.depends_on),
+                ignore_changes=IGNORED,
+                import_=args.import_id,
+            ),
         )
         self.resource = endpoint
         self.name, self.endpoint_id = endpoint.name, endpoint.id
@@ -82,7 +77,7 @@ class OnlineEndpoint(pulumi.ComponentResource):
         self.scoring_uri = endpoint.properties.apply(lambda live: live.scoring_uri or "")
         self.principal_id = endpoint.identity.apply(lambda who: (who and who.principal_id) or "")
         self.key_secret_uri = pulumi.Output.from_input("")
-        if args.auth_mode == "Key":
+        if args.body.get("authMode") == "Key":
             self.key_secret_uri = EndpointKey(
                 f"{name}-key",
                 endpoint_id=endpoint.id,

@@ -1,0 +1,168 @@
+"""Images and the environments that name them.
+
+An environment's version is the hash of what is in it, image included, so it is known before the image is
+built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.content import context_hash, short_hash
+from components.environment import (
+    EnvironmentContainer,
+    EnvironmentContainerArgs,
+    EnvironmentVersion,
+    EnvironmentVersionArgs,
+)
+from components.registry_image import RegistryImage, RegistryImageArgs, resolve
+from settings.azml import environment_body
+from settings.deployment import Deployment
+from settings.environment import Environment
+from settings.images import Build, Image
+from settings.references import Registered, environment_of, image_of
+from stack.context import Context
+from stack.platform import Platform
+
+
+@dataclass(frozen=True)
+class NamedImage:
+    """`reference` is what Azure pulls; `identity` is plain and differs when the content does."""
+
+    reference: pulumi.Input[str]
+    identity: str
+
+
+@dataclass(frozen=True)
+class NamedEnvironment:
+    """`environment_id` is what a deployment names; `image` is "" where Azure ML builds or somebody else
+    knows."""
+
+    environment_id: pulumi.Input[str]
+    identity: str
+    image: pulumi.Input[str] = ""
+
+
+@dataclass
+class Environments:
+    """Every environment of a stack once, however many deployments name it."""
+
+    platform: Platform
+    images: Mapping[str, NamedImage]
+    _containers: dict[str, EnvironmentContainer] = field(default_factory=dict)
+    _versions: dict[tuple[str, str], NamedEnvironment] = field(default_factory=dict)
+
+    def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedEnvironment | None:
+        """The environment of one deployment, registered if it is this stack's."""
+        context = self.platform.context
+        found = environment_of(context.settings, deployment)
+        if found is None:
+            return None
+        if isinstance(found, Registered):
+            identity = _registered_id(context, "environments", found)
+            return NamedEnvironment(identity, identity)
+        name, environment = found
+        key_image = image_of(context.settings, environment.image)
+        # Deployments that only name an image of this stack share an environment of that name.
+        return self._register(name or key_image or f"{endpoint}-{key}", environment)
+
+    def _register(self, name: str, environment: Environment) -> NamedEnvironment:
+        context = self.platform.context
+        key = image_of(context.settings, environment.image)
+        image = self.images[key] if key else NamedImage(environment.image or "", environment.image or "")
+        named = environment.model_copy(update={"name": name})
+        identity = short_hash([environment_body(named, image=image.identity), _build_hash(environment)])
+        version = environment.version or identity
+        if (name, version) not in self._versions:
+            body = environment_body(named, image=image.reference or None)["properties"]
+            made = EnvironmentVersion(
+                f"{name}-{version}",
+                EnvironmentVersionArgs(
+                    container=self._container(name),
+                    version=version,
+                    resource_group_name=self.platform.group_name,
+                    workspace_name=self.platform.workspace.name,
+                    body=body,
+                ),
+            )
+            self._versions[name, version] = NamedEnvironment(
+                made.environment_id, f"{name}:{identity}", image.reference
+            )
+        return self._versions[name, version]
+
+    def _container(self, name: str) -> EnvironmentContainer:
+        if name not in self._containers:
+            self._containers[name] = EnvironmentContainer(
+                name,
+                EnvironmentContainerArgs(
+                    name=name,
+                    resource_group_name=self.platform.group_name,
+                    workspace_name=self.platform.workspace.name,
+                ),
+            )
+        return self._containers[name]
+
+
+def build(platform: Platform) -> dict[str, NamedImage]:
+    """Every image under `images`: built and pushed, or resolved to its digest."""
+    return {key: _image(platform, key, image) for key, image in platform.context.settings.images.items()}
+
+
+def _image(platform: Platform, key: str, image: Image) -> NamedImage:
+    if image.build is None:
+        reference = image.registry_image or ""
+        try:
+            resolved = resolve(reference) if image.reference == "digest" else reference
+        except ValueError as problem:
+            raise pulumi.RunError(f"vllm-azureml:images.{key}.registry_image: {problem}") from None
+        return NamedImage(resolved, resolved)
+    content = _context_hash(image.build)
+    repository = image.repository or key
+    made = RegistryImage(
+        key,
+        RegistryImageArgs(
+            login_server=platform.workspace.login_server,
+            repository=repository,
+            tag=image.tag,
+            content=content,
+            context=image.build.context,
+            dockerfile=image.build.dockerfile,
+            build_args=image.build.args,
+            target=image.build.target,
+            platform=image.build.platform,
+            no_cache=image.build.no_cache,
+            by_digest=image.reference == "digest",
+            push_grant=platform.push_grant,
+        ),
+        opts=pulumi.ResourceOptions(depends_on=platform.push_ready),
+    )
+    return NamedImage(made.reference, f"{repository}:{image.tag}#{content}")
+
+
+def _context_hash(build: Build) -> str:
+    return context_hash(Path(build.context), build.dockerfile, build.args, build.target)
+
+
+def _build_hash(environment: Environment) -> str:
+    """The content of a context that Azure ML builds; a context that is in blob storage is its URL."""
+    build = environment.build
+    if build is None or not build.path or "://" in build.path:
+        return ""
+    return context_hash(Path(build.path), build.dockerfile_path or "Dockerfile", {}, None)
+
+
+def _registered_id(context: Context, kind: str, asset: Registered) -> str:
+    from stack.models import registered_id
+
+    return registered_id(context, kind, asset)
+
+
+def routes(deployment: Deployment, context: Context) -> Any:
+    """The inference config of a deployment's environment, None where somebody else registered it."""
+    found = environment_of(context.settings, deployment)
+    return None if found is None or isinstance(found, Registered) else found[1].inference_config

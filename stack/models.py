@@ -1,0 +1,168 @@
+"""Models: copied and registered by this stack, or registered by somebody else and only named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.content import folder_hash, short_hash
+from components.model import Model, ModelArgs, ModelSourceArgs
+from settings.azml import model_body
+from settings.deployment import Deployment
+from settings.models import Model as ModelSettings
+from settings.references import Registered, model_of
+from stack.context import Context
+from stack.platform import Platform
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """`model_id` is what a deployment names; `identity` is plain; `name` and `version` as registered."""
+
+    model_id: pulumi.Input[str]
+    identity: str
+    name: str = ""
+    version: str = ""
+    commit: pulumi.Input[str] = ""
+
+
+@dataclass
+class Models:
+    """Every model of a stack once, however many deployments serve it."""
+
+    platform: Platform
+    lock: Mapping[str, Any] = field(default_factory=dict)
+    _models: dict[tuple[str, str], NamedModel] = field(default_factory=dict)
+
+    def register_all(self) -> None:
+        """Register what is under `models`, served or not: another stack may refer to it."""
+        for name, model in self.platform.context.settings.models.items():
+            self._register(name, model)
+
+    def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedModel | None:
+        """The model of one deployment; None when its container downloads its own."""
+        context = self.platform.context
+        found = model_of(context.settings, deployment)
+        if found is None:
+            return None
+        if isinstance(found, Registered):
+            identity = registered_id(context, "models", found)
+            return NamedModel(identity, identity, found.name or "", found.version or "")
+        name, model = found
+        return self._register(name or f"{endpoint}-{key}", model)
+
+    def _register(self, name: str, model: ModelSettings) -> NamedModel:
+        context, locked = self.platform.context, self._locked(model)
+        identity = _identity(model, locked)
+        version = model.version or identity
+        if (name, version) in self._models:
+            return self._models[name, version]
+        made = Model(
+            f"{name}-{version}",
+            ModelArgs(
+                name=name,
+                version=version,
+                resource_group_name=context.settings.resource_group.name,
+                workspace_name=self.platform.workspace.name,
+                body=model_body(model.model_copy(update={"name": name}))["properties"],
+                source=self._source(model, locked),
+                protect=model.protect,
+                import_id=context.asset_id("models", name, version) if model.import_ else None,
+                depends_on=self.platform.copy_ready,
+            ),
+        )
+        named = NamedModel(made.model_id, f"{name}:{version}#{identity}", name, version, made.commit)
+        self._models[name, version] = named
+        return named
+
+    def _source(self, model: ModelSettings, locked: Mapping[str, Any] | None) -> ModelSourceArgs | None:
+        repository = model.huggingface or (model.path if _is_folder(model.path) else None)
+        if repository is None:
+            return None
+        return ModelSourceArgs(
+            repository=repository,
+            subscription_id=self.platform.context.caller.subscription_id,
+            revision=model.revision,
+            lock=locked,
+            datastore=model.datastore or "workspaceblobstore",
+            allow_patterns=model.allow_patterns,
+            ignore_patterns=model.ignore_patterns,
+            token=_token_reference(model.token),
+        )
+
+    def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:
+        """The lock file's entry. Without a lock file `up` asks the hub; with one, every model must be in
+        it."""
+        if not model.huggingface or not self.lock:
+            return None
+        entry = self.lock.get("models", {}).get(model.huggingface)
+        if entry is None and not pulumi.runtime.is_dry_run():
+            raise pulumi.RunError(
+                f"{self.platform.context.settings.lock} has no entry for {model.huggingface}, so nothing "
+                "says which "
+                f"commit to copy. Run `make lock STACK={pulumi.get_stack()}` and commit the file."
+            )
+        return entry
+
+
+def read_lock(path: str) -> Mapping[str, Any]:
+    """The lock file, {} where there is none."""
+    file = Path(path)
+    if not file.exists():
+        return {}
+    try:
+        return json.loads(file.read_text())
+    except ValueError as problem:
+        raise pulumi.RunError(f"{path} is not JSON ({problem}). `make lock` writes it anew.") from None
+
+
+def registered_id(context: Context, kind: str, asset: Registered) -> str:
+    """The id of an asset that somebody else registered; `@latest` is resolved now, because ARM takes no
+    labels."""
+    if asset.asset_id:
+        return asset.asset_id
+    name, version = asset.name or "", asset.version
+    return context.asset_id(kind, name, version or _latest(context, kind, name))
+
+
+def _latest(context: Context, kind: str, name: str) -> str:
+    from pulumi_azure_native import machinelearningservices as ml
+
+    container = ml.get_model_container if kind == "models" else ml.get_environment_container
+    wanted = context.settings
+    found = container(
+        name=name,
+        resource_group_name=wanted.resource_group.name,
+        workspace_name=wanted.workspace.name,
+    )
+    version = found.properties.latest_version
+    if not version:
+        raise pulumi.RunError(f"azureml:{name}@latest: no version of it is registered in the workspace.")
+    return version
+
+
+def _identity(model: ModelSettings, locked: Mapping[str, Any] | None) -> str:
+    """What makes one content different from another, as far as it is known before anything is copied."""
+    patterns = [model.allow_patterns, model.ignore_patterns]
+    if model.huggingface:
+        commit = locked["commit"] if locked else model.revision
+        return short_hash([model.huggingface, commit, patterns, model.type])
+    if _is_folder(model.path):
+        return short_hash([folder_hash(Path(model.path or "")), patterns, model.type])
+    return short_hash([model.path, model.type])
+
+
+def _is_folder(path: str | None) -> bool:
+    return bool(path) and "://" not in str(path) and not str(path).startswith("azureml:")
+
+
+def _token_reference(token: str | None) -> str | None:
+    """`${{keyvault:URI}}` by its URI; `env:NAME` as it is."""
+    if token and token.startswith("${{keyvault:"):
+        return token.removeprefix("${{keyvault:").removesuffix("}}").strip()
+    return token
