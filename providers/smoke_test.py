@@ -89,9 +89,26 @@ class SmokeTest(Resource, module="vllm-azureml", name="SmokeTest"):
         timeout_seconds: pulumi.Input[float],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        names = ("self", "name", "opts", "__class__")
-        props = {key: value for key, value in locals().items() if key not in names}
-        props["served_model_names"] = None
+        props = {
+            "endpoint_id": endpoint_id,
+            "endpoint_generation": endpoint_generation,
+            "deployment_id": deployment_id,
+            "deployment_generation": deployment_generation,
+            "deployment": deployment,
+            "scoring_uri": scoring_uri,
+            "auth_mode": auth_mode,
+            "private": private,
+            "private_address": private_address,
+            "subject": subject,
+            "prompt": prompt,
+            "model": model,
+            "path": path,
+            "max_tokens": max_tokens,
+            "stream": stream,
+            "expect": expect,
+            "timeout_seconds": timeout_seconds,
+            "served_model_names": None,
+        }
         super().__init__(SmokeTestProvider(), name, props, opts)
 
 
