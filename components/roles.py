@@ -25,12 +25,13 @@ _NAMES = uuid.UUID("6b0d2d0c-5f5c-4f0a-9a35-6b6f6f0f7a51")  # any fixed namespac
 @dataclass(frozen=True, kw_only=True)
 class RoleGrantsArgs:
     """`grants` maps a short name to (role name or id, scope). `subscription_id` is where role definitions
-    live."""
+    live. `principal_type` is always said: azure-native would say User, and Azure refuses the wrong one.
+    """
 
     principal_id: pulumi.Input[str]
     subscription_id: str
     grants: Mapping[str, tuple[str, pulumi.Input[str]]] = field(default_factory=dict)
-    principal_type: str | None = None
+    principal_type: str = "ServicePrincipal"
     keep_principal: bool = False
 
 
@@ -47,7 +48,7 @@ class RoleGrants(pulumi.ComponentResource):
         super().__init__("vllm-azureml:components:RoleGrants", name, None, opts)
         from pulumi_azure_native.authorization import RoleAssignment
 
-        kept = ["principalId", "roleAssignmentName"] if args.keep_principal else None
+        kept = ["principalId", "principalType", "roleAssignmentName"] if args.keep_principal else None
         self.ids = {}
         for short, (role, scope) in args.grants.items():
             definition = role_definition(args.subscription_id, role)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.content import short_hash
+from components.progress import configure_credentials
+from providers import credentials
 from settings import StackSettings
 
 
@@ -21,6 +23,7 @@ class Caller:
     subscription_id: str
     tenant_id: str
     principal_id: str
+    principal_type: str
 
 
 @dataclass(frozen=True)
@@ -73,5 +76,14 @@ def context(settings: StackSettings) -> Context:
         )
     who = authorization.get_client_config()
     return Context(
-        settings, Caller(who.subscription_id, who.tenant_id, who.object_id), settings.location.lower()
+        settings,
+        Caller(who.subscription_id, who.tenant_id, who.object_id, _principal_type()),
+        settings.location.lower(),
     )
+
+
+def _principal_type() -> str:
+    """Role assignments must say what kind of principal they are for; azure-native's settings tell."""
+    configure_credentials()
+    unattended = ("clientSecret", "clientCertificatePath", "useOidc", "useMsi", "useDefaultAzureCredential")
+    return "ServicePrincipal" if any(credentials.setting(key) for key in unattended) else "User"

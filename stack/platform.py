@@ -258,7 +258,7 @@ def _governance(platform: Platform) -> None:
             RoleGrantsArgs(
                 principal_id=grant.principal_id,
                 subscription_id=platform.context.caller.subscription_id,
-                principal_type=grant.principal_type,
+                principal_type=grant.principal_type or "Group",
                 grants={"workspace": (grant.role, platform.workspace.workspace_id)},
             ),
         )
@@ -286,6 +286,7 @@ def _deployer_roles(platform: Platform) -> None:
             RoleGrantsArgs(
                 principal_id=context.caller.principal_id,
                 subscription_id=context.caller.subscription_id,
+                principal_type=context.caller.principal_type,
                 grants=grants,
                 keep_principal=True,
             ),
