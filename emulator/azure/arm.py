@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from emulator.azure import crud, ids, metadata, subscription_level
-from emulator.azure.clock import iso
+from emulator.azure import autoscale, crud, ids, metadata, subscription_level
+from emulator.azure.clock import iso, now
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
 from emulator.azure.principals import Principal
@@ -42,6 +42,7 @@ class Arm:
         return Starlette(
             routes=[
                 Route("/metadata/endpoints", self.metadata),
+                Route("/_emulator/metrics", self.metrics, methods=["POST"]),
                 Route("/{path:path}", self.handle, methods=_METHODS),
             ]
         )
@@ -51,6 +52,19 @@ class Arm:
         if answer is None:
             return JSONResponse({"error": {"code": "InvalidApiVersion", "message": "use 2022-09-01"}}, 400)
         return JSONResponse(answer)
+
+    async def metrics(self, request: Request) -> Response:
+        """Take metric points for autoscale; not Azure's, and so not in the journal.
+
+        `{"points": [{"resource", "metric", "value", "seconds_ago"}], "at": epoch seconds}`; answers what was scaled.
+        """
+        try:
+            self._authenticate(request)
+        except ArmError as error:
+            return JSONResponse(error.envelope(), error.status)
+        body = await request.json()
+        scaled = await autoscale.feed(self.cloud, body["points"], float(body.get("at", now())))
+        return JSONResponse({"scaled": scaled})
 
     async def handle(self, request: Request) -> Response:
         """Answer one request and write it down, whatever becomes of it."""
@@ -178,7 +192,7 @@ class Arm:
             return crud.read(call, kind)
         if call.method == "DELETE":
             return await crud.delete(call, kind)
-        return crud.put(call, kind) if call.method == "PUT" else crud.patch(call, kind)
+        return await (crud.put if call.method == "PUT" else crud.patch)(call, kind)
 
     def _authorize(self, call: Call, action: str) -> None:
         self.cloud.rbac.check(call.principal, action, call.target.id)

@@ -21,16 +21,23 @@ from emulator.nodes.interface import Nodes, NoNodes
 from emulator.settings import Settings
 
 if TYPE_CHECKING:
+    import aiohttp
+
+    from emulator.azure.front_doors import FrontDoors
+    from emulator.azure.gates.manager import Gates
     from emulator.azure.upstream import Blobs, Images
 
 _log = logging.getLogger(__name__)
 
 
 class Cloud:
-    """Everything that lives as long as the server. `blobs` and `images` speak to the raw parts."""
+    """Everything that lives as long as the server; what needs its event loop is set by `Server.start`."""
 
+    session: aiohttp.ClientSession
     blobs: Blobs
     images: Images
+    gates: Gates
+    front_doors: FrontDoors | None = None
 
     def __init__(self, settings: Settings, nodes: Nodes | None = None) -> None:
         self.settings = settings

@@ -21,7 +21,7 @@ _BUSY = {"Creating", "Updating", "Deleting", "Accepted", "Scaling"}
 
 
 def read(call: Call, kind: ResourceType) -> Answer:
-    resource = call.cloud.store.get(call.target.id)
+    resource = kind.find(call)
     if resource is None:
         raise _missing(call, kind)
     return Answer(kind.view(call.cloud, resource))
@@ -38,7 +38,7 @@ def collection(call: Call, kind: ResourceType) -> Answer:
     return Answer({"value": [kind.view(cloud, item) for item in kind.list(call)]})
 
 
-def put(call: Call, kind: ResourceType) -> Answer:
+async def put(call: Call, kind: ResourceType) -> Answer:
     cloud, target = call.cloud, call.target
     old = cloud.store.get(target.id)
     if old is None:
@@ -53,10 +53,11 @@ def put(call: Call, kind: ResourceType) -> Answer:
         if "location" in old.doc:
             new.doc.setdefault("location", old.doc["location"])
     kind.prepare(call, old, new)
+    await kind.settle(cloud, new)
     return _store(call, kind, old, new)
 
 
-def patch(call: Call, kind: ResourceType) -> Answer:
+async def patch(call: Call, kind: ResourceType) -> Answer:
     cloud = call.cloud
     old = cloud.store.get(call.target.id)
     if old is None:
@@ -73,6 +74,7 @@ def patch(call: Call, kind: ResourceType) -> Answer:
         doc["tags"] = tags
     new = Resource(old.id, kind.type, doc, _private(old))
     kind.prepare(call, old, new)
+    await kind.settle(cloud, new)
     return _store(call, kind, old, new)
 
 

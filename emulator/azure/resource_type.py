@@ -73,6 +73,10 @@ class ResourceType:
         """Return the POST actions by their lower-case name."""
         return {}
 
+    def find(self, call: Call) -> Resource | None:
+        """Return the resource a GET means; types that are not stored look elsewhere."""
+        return call.cloud.store.get(call.target.id)
+
     def list(self, call: Call) -> list[Resource]:
         """Return what a GET of the collection shows, or of all of this type below a group or subscription."""
         return call.cloud.store.all(self.type, under=call.target.id)
@@ -92,6 +96,9 @@ class ResourceType:
 
     def prepare(self, call: Call, old: Resource | None, new: Resource) -> None:
         """Check and complete a PUT or PATCH before anything is stored; raises ArmError."""
+
+    async def settle(self, cloud: Cloud, resource: Resource) -> None:
+        """Do what must be done before a PUT is answered; raises ArmError and leaves the store as it was."""
 
     async def provision(self, cloud: Cloud, resource: Resource, data: Any) -> None:
         """Do the work of a create or update; an ArmError makes the resource Failed. May run twice."""

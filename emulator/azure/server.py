@@ -7,7 +7,10 @@ import logging
 from emulator.azure import crud
 from emulator.azure.arm import Arm
 from emulator.azure.cloud import Cloud
+from emulator.azure.gates.manager import Gates
 from emulator.azure.login import Login
+from emulator.azure.upstream import Blobs, Images, client
+from emulator.host.certificates import ensure_authority
 
 _log = logging.getLogger(__name__)
 
@@ -21,11 +24,17 @@ class Server:
     async def start(self) -> None:
         """Listen; raises OSError when an address is taken. ARM comes last: who reaches it reaches the rest."""
         cloud, settings = self.cloud, self.cloud.settings
+        ensure_authority(settings)
+        cloud.session = client(settings)
+        cloud.blobs = Blobs(settings, cloud.store, cloud.session)
+        cloud.images = Images(settings, cloud.session)
+        cloud.gates = Gates(cloud)
         cloud.operations.run = lambda row: crud.perform(cloud, row)
         login = Login(settings, cloud.store, cloud.principals, cloud.tokens).app()
         await cloud.listeners.add(settings.login_host, login)
         await cloud.listeners.add(settings.login_host, login, tls=False, port=settings.identity_port)
         await cloud.nodes.start()
+        await cloud.gates.open_all()
         cloud.operations.resume()
         await cloud.listeners.add(settings.arm_host, Arm(cloud).app())
         _log.info("the embedded Azure listens at %s", settings.arm_url)
@@ -34,4 +43,6 @@ class Server:
         await self.cloud.operations.close()
         await self.cloud.listeners.close()
         await self.cloud.nodes.stop()
+        if hasattr(self.cloud, "session"):
+            await self.cloud.session.close()
         self.cloud.store.close()

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from emulator.azure.resource_type import ResourceType
+
+if TYPE_CHECKING:
+    from emulator.azure.subscription_level import Route
 
 
 def all_types() -> list[ResourceType]:
     """Return one instance of every emulated type."""
-    from emulator.azure.resources import groups, locks
+    from emulator.azure.resources import authorization as roles
+    from emulator.azure.resources import container_registry as acr
+    from emulator.azure.resources import groups, insights, keyvault, locks, managed_identity, monitor, network
+    from emulator.azure.resources import private_dns as dns
+    from emulator.azure.resources import storage as blobs
 
-    return [groups.ResourceGroup(), locks.Lock()]
+    return [
+        groups.ResourceGroup(),
+        locks.Lock(),
+        roles.RoleAssignment(),
+        roles.RoleDefinition(),
+        managed_identity.UserAssignedIdentity(),
+        network.VirtualNetwork(),
+        network.Subnet(),
+        network.SecurityGroup(),
+        network.PrivateEndpoint(),
+        network.ZoneGroup(),
+        dns.Zone(),
+        dns.Link(),
+        dns.ARecord(),
+        blobs.Account(),
+        blobs.BlobService(),
+        blobs.FileService(),
+        blobs.Container(),
+        blobs.Share(),
+        keyvault.Vault(),
+        keyvault.Secret(),
+        acr.Registry(),
+        insights.LogWorkspace(),
+        insights.Component(),
+        monitor.AutoscaleSetting(),
+        monitor.DiagnosticSetting(),
+    ]
 
 
-def all_routes() -> list:
+def all_routes() -> list[Route]:
     """Return the providers' paths that are not resources."""
-    return []
+    from emulator.azure.resources import container_registry, keyvault, storage
+
+    return [*storage.routes(), *keyvault.routes(), *container_registry.routes()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from emulator.azure.errors import ArmError
 from emulator.azure.resource_type import ResourceType
+from emulator.azure.table import table
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -16,46 +17,35 @@ TYPE = "Microsoft.Authorization/locks"
 class Lock(ResourceType):
     type = TYPE
     versions = frozenset({"2020-05-01", "2016-09-01"})
-    # azure-mgmt-resource 26 no longer carries the locks client: the table is the REST specification's
-    # ManagementLockObject (Microsoft.Authorization/stable/2020-05-01/locks.json).
-    fields = {
-        "root": "ManagementLockObject",
-        "models": {
-            "ManagementLockObject": {
-                "fields": {
-                    "properties": {"type": ["model", "Properties"], "readonly": False, "required": True}
-                }
-            },
-            "Properties": {
-                "fields": {
-                    "level": {
-                        "type": ["enum", ["NotSpecified", "CanNotDelete", "ReadOnly"]],
-                        "readonly": False,
-                        "required": True,
-                    },
-                    "notes": {"type": ["str"], "readonly": False, "required": False},
-                    "owners": {"type": ["list", ["any"]], "readonly": False, "required": False},
-                }
-            },
+    # No installed SDK has the model. Source: REST specification, Microsoft.Authorization/stable/2020-05-01/locks.json.
+    fields = table(
+        {
+            "properties!": {
+                "level!": ("NotSpecified", "CanNotDelete", "ReadOnly"),
+                "notes": "str",
+                "owners": [{"applicationId": "str"}],
+            }
         },
-    }
+        "ManagementLockObject",
+    )
     extension = True
     show_state = False
 
 
 def check_locks(cloud: Cloud, resource_id: str, verb: str) -> None:
     """Raise ARM's ScopeLocked when a lock at the resource or above it forbids the verb (write or delete)."""
+    path = resource_id.lower()
+    if "/providers/microsoft.authorization/locks/" in path:
+        return
     for lock in cloud.store.all(TYPE):
         scope = lock.id.lower().rsplit("/providers/microsoft.authorization/locks/", 1)[0]
         level = lock.properties["level"]
-        path = resource_id.lower()
-        covered = path == scope or path.startswith(scope + "/")
-        if not covered or "/providers/microsoft.authorization/locks/" in path:
+        if path != scope and not path.startswith(scope + "/"):
             continue
         if level == "ReadOnly" or (level == "CanNotDelete" and verb == "delete"):
             raise ArmError(
                 409,
                 "ScopeLocked",
-                f"The scope '{resource_id}' cannot perform {verb} operation because following scope(s) are locked: "
-                f"'{scope}'. Please remove the lock and try again.",
+                f"The scope '{resource_id}' cannot perform {verb} operation because following scope(s) "
+                f"are locked: '{scope}'. Please remove the lock and try again.",
             )
