@@ -14,6 +14,7 @@ from serving.versions import Behaviour
 # Per sequence and vocabulary entry in PyTorch's sampler: logits, their copy in float32, sorted values,
 # 64-bit indices, masks, probabilities. 38.0 to 38.6 over the reports with V x S large enough to tell.
 SAMPLER_BYTES = 38.4
+SAMPLER_BYTES_08 = 24.0  # V1 in 0.8 profiled less of the sampler: about 1 GiB where later versions take 1.4
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,11 @@ class Batch:
     tokens: int
 
 
-def activation_bytes(facts: ModelFacts, batch: Batch, *, tp: int = 1) -> float:
+def activation_bytes(facts: ModelFacts, batch: Batch, behaviour: Behaviour, *, tp: int = 1) -> float:
     """Bytes at the peak of the profiling run."""
     hidden_states = 2.0 * batch.tokens * facts.hidden
-    sampler = SAMPLER_BYTES * min(batch.sequences, batch.tokens) * facts.vocab + hidden_states
+    entry = SAMPLER_BYTES_08 if behaviour.since(0, 8) and not behaviour.since(0, 9) else SAMPLER_BYTES
+    sampler = entry * min(batch.sequences, batch.tokens) * facts.vocab + hidden_states
     peak = max(sampler, forward_bytes(facts, batch, tp=tp))
     return peak + (encoder_cache_bytes(facts, batch) if facts.multimodal else 0.0)
 

@@ -18,7 +18,7 @@ from serving.activation import (
     non_torch_bytes,
 )
 from serving.defaults import batch as default_batch
-from serving.gpus import GIB, Gpu
+from serving.gpus import GIB, Gpu, gpus
 from serving.kv_cache import BLOCK_TOKENS, Layout, layout
 from serving.model_config import DTYPE_BYTES, ModelFacts
 from serving.versions import Behaviour, behaviour
@@ -206,7 +206,7 @@ def divide(case: Case) -> Parts:
         dtype=args.get("dtype"),
         load_quantization=args.get("quantization"),
     )
-    activation = activation_bytes(facts, step, tp=case.tp)
+    activation = activation_bytes(facts, step, case.version, tp=case.tp)
     eager = bool(args.get("enforce_eager"))
     graphs = 0.0 if eager else graph_bytes(facts, step, pp=case.pp)
     return Parts(
@@ -379,9 +379,17 @@ def make_case(
     args: VllmArgs,
     *,
     version: str | None = None,
-    gpus: int | None = None,
+    count: int | None = None,
 ) -> Case:
-    return Case(facts, stored, gpu, args, behaviour(version), gpus)
+    """`count`: how many GPUs the machine has; None: as many as the arguments ask for."""
+    return Case(facts, stored, gpu, args, behaviour(version), count)
+
+
+def layout_of(facts: ModelFacts, args: VllmArgs, version: str | None) -> float:
+    """Bytes of KV cache a token takes on one GPU, where nothing else is known."""
+    # The GPU decides only the default batch, which a sliding window's share depends on a little.
+    case = Case(facts, 0, next(iter(gpus().values())), args, behaviour(version))
+    return case.layout(case.batch.tokens).bytes_per_token(case.length or 16 * BLOCK_TOKENS)
 
 
 def _gib(size: float) -> str:

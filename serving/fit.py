@@ -13,13 +13,23 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from serving.advice import Advice, advise
 from serving.errors import BadArgumentsError, ServingError
-from serving.estimate import FITS, NO, UNKNOWN, Case, Estimate, estimate, make_case, unknown
+from serving.estimate import (
+    FITS,
+    NO,
+    UNKNOWN,
+    Case,
+    Estimate,
+    estimate,
+    layout_of,
+    make_case,
+    unknown,
+)
 from serving.gpus import Gpu, find_gpu
 from serving.model_config import facts, read_config
 from serving.skus import Sku, find_sku
@@ -68,17 +78,22 @@ def check(
     offered: Iterable[str] | None = None,
 ) -> Answer:
     """Never raises for bad input: an unknown fact is the verdict `unknown` with the reason."""
+    model = args = None
     try:
-        where, size, count = _hardware(gpu, sku, gpus)
         model = facts(config) if isinstance(config, Mapping) else read_config(config)
         args = parse(vllm_args, version=version)
-        case = make_case(model, weights_bytes, where, args, version=version, gpus=count)
+        where, size, count = _hardware(gpu, sku, gpus)
+        case = make_case(model, weights_bytes, where, args, version=version, count=count)
         found = estimate(case)
         return Answer(found, _advice(case, found, prices, offered), size)
     except BadArgumentsError as error:
         return Answer(Estimate(verdict=NO, why=tuple(error.problems)), None, gpu or sku)
     except ServingError as error:
-        return Answer(unknown(str(error)), None, gpu or sku)
+        found = unknown(str(error))
+        if model is not None and args is not None:
+            # The cache's layout needs neither the GPU nor the size of the weights.
+            found = replace(found, kv_bytes_per_token=layout_of(model, args, version))
+        return Answer(found, None, gpu or sku)
 
 
 def _hardware(gpu: str | None, sku: str | None, gpus: int | None) -> tuple[Gpu, str, int | None]:
