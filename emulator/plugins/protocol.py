@@ -41,10 +41,18 @@ def _bare_packages() -> Iterator[None]:
 with _bare_packages():
     import grpc
     from google.protobuf import empty_pb2, struct_pb2
-    from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+    from pulumi.runtime.proto import (
+        engine_pb2,
+        engine_pb2_grpc,
+        plugin_pb2,
+        provider_pb2,
+        provider_pb2_grpc,
+    )
 
 __all__ = [
     "empty_pb2",
+    "engine_pb2",
+    "engine_pb2_grpc",
     "grpc",
     "plugin_pb2",
     "provider_pb2",

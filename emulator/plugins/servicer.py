@@ -13,7 +13,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from emulator.plugins.errors import PartialFailureError, PluginError
-from emulator.plugins.protocol import empty_pb2, grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
+from emulator.plugins.protocol import (
+    empty_pb2,
+    engine_pb2,
+    engine_pb2_grpc,
+    grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+)
 from emulator.plugins.values import encode
 
 Reply = TypeVar("Reply")
@@ -28,6 +36,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self) -> None:
         self.cancelled = threading.Event()
         self.config: dict[str, str] = {}
+        address = sys.argv[1] if len(sys.argv) > 1 else ""
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address)) if ":" in address else None
 
     # --- housekeeping
 
@@ -65,6 +75,24 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def configure(self) -> None:
         """Take `self.config`; raise PluginError for what cannot work. Must not need the network."""
+
+    # --- what the user sees while operations run
+
+    def warn(self, urn: str, text: str) -> None:
+        """Show a warning with a resource."""
+        self._log(urn, text, warning=True)
+
+    def status(self, urn: str, text: str) -> None:
+        """Show what a resource is doing; the next status replaces it."""
+        self._log(urn, text, warning=False)
+
+    def _log(self, urn: str, text: str, *, warning: bool) -> None:
+        if self._engine is None:
+            return
+        severity = engine_pb2.WARNING if warning else engine_pb2.INFO
+        request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=not warning)
+        # Telling is best effort: an engine that is gone or has no log must not fail an operation.
+        self._engine.Log.future(request, timeout=10)
 
     # --- errors
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.plugins.azure_native.connection import read_account, require_private
+from emulator.plugins.azure_native.connection import read_account
 from emulator.plugins.errors import PluginError
+from emulator.plugins.transport import require_private
 
 GOOD = {"metadataHost": "127.66.0.1:8443", "useMsi": "true", "subscriptionId": "s", "tenantId": "t"}
 

@@ -18,8 +18,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.plugins.azure_native.connection import Response, Session, require_private
+from emulator.plugins.azure_native.connection import Session
 from emulator.plugins.errors import CancelledError, PluginError
+from emulator.plugins.transport import Response, require_private
 
 RETRIED = {408, 429, 500, 502, 503, 504}
 RETRIES = 3

@@ -1,0 +1,69 @@
+"""Plugin processes and what they talk to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.harness import PluginProcess
+
+StartPlugin = Callable[..., PluginProcess]
+
+
+@pytest.fixture
+def start_plugin(tmp_path: Path) -> Iterator[StartPlugin]:
+    """Start plugins by name; they are gone after the test."""
+    running: list[PluginProcess] = []
+
+    def start(name: str, environment: dict[str, str] | None = None, cwd: Path | None = None) -> PluginProcess:
+        plugin = PluginProcess(name, environment or {}, cwd or tmp_path)
+        running.append(plugin)
+        return plugin
+
+    yield start
+    for plugin in running:
+        plugin.close()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return HOST:PORT of an empty OCI registry (Debian's docker-registry) that asks for no login."""
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {folder}}}\n"
+        f"  delete: {{enabled: true}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(config)],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+        )
+    try:
+        _wait(port)
+        yield f"localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"nothing listens on port {port}")
