@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -169,6 +170,8 @@ class _Run:
         self.request, self.watcher = request, watcher
         self.cancel, self.report = Cancellation(cancel), Report()
         self.wire = Wire(self.cancel)
+        self.wire.resent = self._resent
+        self._lock = threading.Lock()
         self.throttle = Throttle(request.sizes.in_flight)
         self.container = self._container(request.container_url, request.access)
         self._started = time.monotonic()
@@ -307,13 +310,17 @@ class _Run:
         )
 
     def _moved(self, path: str, count: int) -> None:
-        self.report.bytes_read += (
-            count  # threads may lose an addition here; the engine's own counts are locked
-        )
+        with self._lock:
+            self.report.bytes_read += count
         self.watcher.moved(path, count)
 
+    def _resent(self, count: int) -> None:
+        with self._lock:
+            self.report.bytes_sent_again += count
+
     def _retried(self, problem: Retryable) -> None:
-        self.report.retries += 1
+        with self._lock:
+            self.report.retries += 1
         self.watcher.note(f"trying again: {problem}")
 
     def _finish(self, snapshot: Snapshot, planned: Plan) -> None:

@@ -231,6 +231,7 @@ class Container:
         def noticed(problem: Retryable) -> None:
             if problem.busy:
                 self.throttle.busy()
+            self._wire.resent(len(body or b""))
             if self._retried:
                 self._retried(problem)
 

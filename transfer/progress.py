@@ -139,6 +139,7 @@ def summary(report: Report) -> str:
     parts.append(f"{size(report.bytes_sent)} sent")
     for count, text in (
         (report.bytes_reread, "read again to hash what was staged"),
+        (report.bytes_sent_again, "sent again after a failed request"),
         (report.bytes_copied_by_service, "copied by the service"),
     ):
         if count:

@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -56,6 +56,7 @@ class Wire:
         self._lock = threading.Lock()
         self._proxies = getproxies()
         self._tls: ssl.SSLContext | None = None
+        self.resent: Callable[[int], None] = lambda _: None  # told of bytes of bodies that go out once more
 
     @contextlib.contextmanager
     def request(
@@ -78,6 +79,7 @@ class Wire:
                 # The other side closed it while it was idle. All requests of a copy may be repeated.
                 connection.close()
                 connection = self._fresh(origin)
+                self.resent(len(body or b""))
                 answer = self._send(connection, method, url, headers or {}, body)
             yield answer
             keep = answer._raw.isclosed() and not answer._raw.will_close
