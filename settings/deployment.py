@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from settings.base import Int, PublicAccess, RollingRate, Section, Texts, Version, setting
+from settings.base import Int, PublicAccess, RollingRate, Section, Texts, Version, setting, wrong
 from settings.environment import READ_ONLY, Environment
 from settings.models import Model
 from settings.probes import Probe, RequestSettings
@@ -37,6 +37,17 @@ ModelChoice = Annotated[
 EnvironmentChoice = Annotated[
     Annotated[str, Tag("reference")] | Annotated[Environment, Tag("inline")], Discriminator(text_or_mapping)
 ]
+
+
+def _managed(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() == "kubernetes":
+        raise wrong(
+            "is kubernetes, and this stack makes managed deployments.", "Write managed, or remove the key."
+        )
+    return value.lower() if isinstance(value, str) else value
+
+
+DeploymentType = Annotated[Literal["managed"], BeforeValidator(_managed)]
 
 
 class DataAsset(Section):
@@ -121,9 +132,7 @@ class Deployment(Section):
 
     name: str | None = setting(None, "Name of the deployment; must equal the key.")
     endpoint_name: str | None = setting(None, "Name of the endpoint; must equal the endpoint's key.")
-    type: Literal["managed", "Managed"] | None = setting(
-        None, "`managed`; Kubernetes deployments are not supported."
-    )
+    type: DeploymentType | None = setting(None, "`managed`; Kubernetes deployments are not supported.")
     description: str | None = setting(None, "Description of the deployment.")
     tags: Texts = setting(dict, "Tags of the deployment.")
     properties: Texts = setting(

@@ -19,6 +19,9 @@ def load(
     `raw` has the keys of the stack file with or without their `vllm-azureml:` prefix. With `folder`, the
     project's, local paths are checked too. Raises SettingsError with every problem.
     """
+    if not isinstance(raw, Mapping):
+        problem = Problem((), "the configuration is not a mapping.", "Write it as `key: value` lines.")
+        raise SettingsError([problem], source)
     plain = {_name(key): value for key, value in raw.items()}
     stack, found = recover.read(plain)
     if stack is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from settings.base import Section
 from settings.errors import Path, Problem
+from settings.redact import is_token
 from settings.tree import annotation_at, field_at, literals, places, sections
 
 HIDDEN = frozenset({"environment_variables", "token", "args", "conda_file", "flavors", "system_metadata"})
@@ -34,11 +35,8 @@ def clean(location: tuple[str | int, ...], raw: Any) -> Path:
         if isinstance(here, Mapping) and part in here:
             here = here[part]
             path.append(part)
-        elif isinstance(here, Mapping) and isinstance(part, str):
-            key = next((k for k in here if not isinstance(k, str) and str(k) == part), None)
-            if key is not None or (last and part != "[key]"):
-                path.append(key if key is not None else part)
-                here = here.get(key)
+        elif isinstance(here, Mapping) and last:
+            path.append(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
             path.append(part)
@@ -59,6 +57,8 @@ def show(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
+        if is_token(value):
+            return "the value (it looks like a secret)"
         return f"`{value if len(value) <= 60 else value[:57] + '...'}`"
     if isinstance(value, Mapping):
         return "a mapping"
@@ -77,8 +77,6 @@ def _problem(root: type[Section], path: Path, error: Mapping[str, Any]) -> Probl
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown(root, path)
-    if kind in ("invalid_key",) or error["loc"][-1:] == ("[key]",):
-        return Problem(path, "the key is not text.", f'Put it in quotes: "{path[-1] if path else ""}".')
     if kind == "missing":
         return _missing(root, path)
     if "fix" in context:
@@ -136,10 +134,13 @@ _SENTENCES: dict[str, Sentence] = {
     "bool_type": lambda c, v: (f"{v} is neither true nor false.", "Write true or false."),
     "bool_parsing": lambda c, v: (f"{v} is neither true nor false.", "Write true or false."),
     "greater_than_equal": lambda c, v: (
-        f"{v} is below the minimum of {c['ge']}.",
-        f"Write {c['ge']} or more.",
+        f"{v} is below the minimum of {c['ge']:g}.",
+        f"Write {c['ge']:g} or more.",
     ),
-    "less_than_equal": lambda c, v: (f"{v} is above the maximum of {c['le']}.", f"Write {c['le']} or less."),
+    "less_than_equal": lambda c, v: (
+        f"{v} is above the maximum of {c['le']:g}.",
+        f"Write {c['le']:g} or less.",
+    ),
     "list_type": lambda c, v: (f"{v} stands where a list belongs.", "Write it as a list: [a, b]."),
     "dict_type": lambda c, v: (f"{v} stands where a mapping belongs.", "Write it as `key: value` lines."),
     "model_type": lambda c, v: (f"{v} stands where a mapping belongs.", "Write it as `key: value` lines."),

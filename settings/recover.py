@@ -20,8 +20,8 @@ ROUNDS = 20
 
 def read(raw: dict[str, Any]) -> tuple[StackSettings | None, list[Problem]]:
     """The tree (None if nothing can be made of the file) and what is wrong with its shape."""
-    working: Any = raw
     found: dict[Path, Problem] = {}
+    working = _text_keys(raw, (), found)
     for _ in range(ROUNDS):
         try:
             return StackSettings.model_validate(working), list(found.values())
@@ -31,6 +31,30 @@ def read(raw: dict[str, Any]) -> tuple[StackSettings | None, list[Problem]]:
             found.setdefault(problem.path, problem)
             working = _repair(working, problem.path, problem.path)
     return None, list(found.values())
+
+
+def _text_keys(value: Any, path: Path, found: dict[Path, Problem]) -> Any:
+    """YAML reads `1:` and `on:` as other things than text; the rest is checked under the key's text."""
+    if isinstance(value, list):
+        return [_text_keys(item, (*path, index), found) for index, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    out = {}
+    for key, item in value.items():
+        here = (*path, _text(key))
+        if not isinstance(key, str) and path:
+            found[here] = Problem(here, "the key is not text.", f'Put it in quotes: "{_text(key)}".')
+        out[here[-1]] = _text_keys(item, here, found)
+    return out
+
+
+def _text(key: Any) -> str:
+    """A key as YAML would write it; a number of absurd length only by its kind."""
+    if isinstance(key, bool) or key is None:
+        return {True: "true", False: "false", None: "null"}[key]
+    if isinstance(key, int) and key.bit_length() > 200:
+        return "a long number"
+    return str(key)
 
 
 def _repair(value: Any, path: Path, whole: Path) -> Any:

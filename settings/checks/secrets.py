@@ -7,21 +7,13 @@ import re
 from collections.abc import Iterator
 
 from settings.errors import Path, Problem
+from settings.redact import is_token
 from settings.stack import StackSettings
 
 NAME = re.compile(
     r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY|(API|ACCESS|ACCOUNT|AUTH|PRIVATE|SECRET)_KEY|"
     r"CONNECTION_STRING|CONNSTR|SAS)$",
     re.IGNORECASE,
-)
-VALUES = (
-    re.compile(r"\bhf_[A-Za-z0-9]{20,}"),
-    re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"),
-    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{30,}"),
-    re.compile(r"AccountKey=[A-Za-z0-9+/]{40,}"),
-    re.compile(r"[?&]sig=[A-Za-z0-9%]{20,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 )
 REFERENCE = re.compile(
     r"\$\{\{\s*(keyvault:https://[^/\s]+/secrets/[0-9a-zA-Z-]+(/[0-9a-zA-Z]*)?|"
@@ -58,4 +50,4 @@ def _variable(name: str, value: str, at: Path) -> Iterator[Problem]:
 def _is_secret(name: str, value: str) -> bool:
     if not value:
         return False
-    return NAME.search(name) is not None or any(pattern.search(value) for pattern in VALUES)
+    return NAME.search(name) is not None or is_token(value)
