@@ -47,18 +47,14 @@ class Autoscale(pulumi.ComponentResource):
             enabled=wanted["enabled"],
             target_resource_uri=args.deployment_id,
             profiles=list(profiles(wanted, args.deployment_id)),
-            notifications=[
-                {"operation": "Scale", "email": {"customEmails": list(wanted["notify"])}},
-            ]
-            if wanted["notify"]
-            else None,
+            notifications=_notifications(wanted["notify"]),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
 
 
-def profiles(wanted: Mapping[str, Any], target: pulumi.Input[str]) -> Iterator[dict[str, Any]]:
+def profiles(wanted: Mapping[str, Any], target: pulumi.Input[str]) -> Iterator[Any]:
     """The profile with the rules and, with quiet hours, the pair of recurring profiles that switch between
     them.
 
@@ -84,6 +80,10 @@ def profiles(wanted: Mapping[str, Any], target: pulumi.Input[str]) -> Iterator[d
         "recurrence": _recurrence(quiet, quiet["end"]),
     }
     yield {"name": "default", "capacity": capacity, "rules": rules}
+
+
+def _notifications(addresses: list[str]) -> Any:
+    return [{"operation": "Scale", "email": {"customEmails": list(addresses)}}] if addresses else None
 
 
 def _capacity(wanted: Mapping[str, Any]) -> dict[str, str]:

@@ -83,7 +83,8 @@ def storage(name: str, args: StorageArgs, where: Place) -> pulumi.Output[str]:
         is_hns_enabled=False,  # the default store of a workspace cannot be hierarchical
         public_network_access=args.public_network_access,
         network_rule_set=az.NetworkRuleSetArgs(
-            default_action="Deny" if closed else "Allow", bypass="AzureServices"
+            default_action=az.DefaultAction.DENY if closed else az.DefaultAction.ALLOW,
+            bypass="AzureServices",
         ),
         tags=dict(args.tags),
         opts=where.opts,

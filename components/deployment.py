@@ -13,6 +13,7 @@ from typing import Any
 import pulumi
 
 from components import progress
+from components.bodies import arm
 from components.online_endpoint import OnlineEndpoint
 from components.rollout import Server
 from components.workspace import created_at
@@ -54,9 +55,7 @@ class SmokeTestArgs:
 class DeploymentArgs:
     """`body` is ARM's `ManagedOnlineDeployment` in ARM's own names, without `environmentId` and `model`.
 
-    A dictionary, because azure-native's Args classes send defaults of their own (`maxQueueWait`,
-    `successThreshold`) that nobody asked for. `deployment_id` is the ARM id that follows from the names.
-    Without `smoke_test` nothing is asked.
+    `deployment_id` is the ARM id that follows from the names. Without `smoke_test` nothing is asked.
     """
 
     server: Server
@@ -97,8 +96,8 @@ class Deployment(pulumi.ComponentResource):
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
             location=args.location,
-            properties=_properties(args),
-            sku={"name": "Default", "capacity": args.instance_count},
+            properties=arm(args.body, {"environmentId": args.environment_id, "model": args.model_id}),
+            sku=arm({"name": "Default", "capacity": args.instance_count}),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -132,8 +131,3 @@ class Deployment(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
             **vars(test),
         )
-
-
-def _properties(args: DeploymentArgs) -> dict[str, Any]:
-    references = {"environmentId": args.environment_id, "model": args.model_id}
-    return {**args.body, **{key: value for key, value in references.items() if value is not None}}

@@ -14,6 +14,8 @@ from typing import Any
 
 import pulumi
 
+from components.bodies import arm
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentContainerArgs:
@@ -75,7 +77,7 @@ class EnvironmentVersion(pulumi.ComponentResource):
             version=args.version,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=dict(args.body),
+            properties=arm(args.body),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[args.container.resource], protect=args.protect or None
             ),

@@ -47,17 +47,18 @@ class Governance(pulumi.ComponentResource):
     ) -> None:
         from pulumi_azure_native import monitor
 
+        logs: list[Any] = []
+        metrics: Any = [{"category": metric, "enabled": True} for metric in entry["metric_categories"]]
         groups = entry["log_groups"] or ([] if entry["log_categories"] else ["allLogs"])
+        logs += [{"categoryGroup": group, "enabled": True} for group in groups]
+        logs += [{"category": category, "enabled": True} for category in entry["log_categories"]]
         monitor.DiagnosticSetting(
             name,
             name=setting,
             resource_uri=target,
             workspace_id=entry["log_analytics_workspace_id"],
             storage_account_id=entry["storage_account_id"],
-            logs=[
-                *({"categoryGroup": group, "enabled": True} for group in groups),
-                *({"category": category, "enabled": True} for category in entry["log_categories"]),
-            ],
-            metrics=[{"category": metric, "enabled": True} for metric in entry["metric_categories"]],
+            logs=logs,
+            metrics=metrics,
             opts=pulumi.ResourceOptions(parent=self),
         )

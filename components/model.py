@@ -13,6 +13,8 @@ from typing import Any
 
 import pulumi
 
+from components.bodies import arm
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSourceArgs:
@@ -72,7 +74,7 @@ class Model(pulumi.ComponentResource):
             version=args.version,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties={**args.body, **uri},
+            properties=arm(args.body, uri),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[self.container], protect=args.protect or None, import_=args.import_id
             ),

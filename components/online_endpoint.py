@@ -13,6 +13,7 @@ from typing import Any
 
 import pulumi
 
+from components.bodies import arm
 from components.workspace import created_at
 from providers.endpoint_key import EndpointKey
 
@@ -61,8 +62,8 @@ class OnlineEndpoint(pulumi.ComponentResource):
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
             location=args.location,
-            identity=dict(args.identity),
-            properties=dict(args.body),
+            identity=arm(args.identity),
+            properties=arm(args.body),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,

@@ -57,7 +57,7 @@ class ManagedNetwork(Resource, module="vllm-azureml", name="ManagedNetwork"):
         workspace_id: pulumi.Input[str],
         workspace_generation: pulumi.Input[str],
         isolation_mode: pulumi.Input[str],
-        rules: pulumi.Input[list[str]] | None = None,
+        rules: list[pulumi.Output[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {

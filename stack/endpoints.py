@@ -44,6 +44,7 @@ class Served:
 
 @dataclass
 class BuiltEndpoint:
+    name: str
     settings: EndpointSettings
     endpoint: OnlineEndpoint
     served: dict[str, Served] = field(default_factory=dict)
@@ -67,9 +68,7 @@ def _endpoint(
         name,
         OnlineEndpointArgs(
             name=name,
-            resource_group_name=platform.group_name,
-            workspace_name=platform.workspace.name,
-            location=context.location,
+            **_placed(platform),
             vault_id=platform.workspace.key_vault_id,
             secret_name=wanted.key_secret_name or f"{name}-key",
             body=body["properties"],
@@ -79,7 +78,7 @@ def _endpoint(
             import_id=f"{context.workspace_id}/onlineEndpoints/{name}" if wanted.import_ else None,
         ),
     )
-    built = BuiltEndpoint(wanted, made)
+    built = BuiltEndpoint(name, wanted, made)
     for key, deployment in wanted.deployments.items():
         model = models.of(name, key, deployment)
         environment = environments.of(name, key, deployment)
@@ -97,7 +96,7 @@ def _deployment(
     model: NamedModel | None,
     environment: NamedEnvironment | None,
 ) -> Served:
-    context, endpoint = platform.context, built.endpoint
+    context = platform.context
     wanted = wanted.model_copy(update={"environment_variables": _variables(context.settings.vllm, wanted)})
     body = deployment_body(wanted, location=context.location, environment_id=None)["properties"]
     autoscale = wanted.autoscale or context.settings.autoscale
@@ -106,24 +105,15 @@ def _deployment(
         "model": model and model.identity,
         "environment": environment and environment.identity,
     }
-    name = _endpoint_name(platform, built)
-    named = server(
-        key,
-        content,
-        rollout=wanted.rollout or context.settings.rollout,
-        import_=wanted.import_,
-        prefix=f"{name}-",
-    )
-    endpoint_id = f"{context.workspace_id}/onlineEndpoints/{name}"
+    rollout = wanted.rollout or context.settings.rollout
+    named = server(key, content, rollout=rollout, import_=wanted.import_, prefix=f"{built.name}-")
     deployment = Deployment(
         named.logical,
         DeploymentArgs(
             server=named,
-            endpoint=endpoint,
-            deployment_id=f"{endpoint_id}/deployments/{named.physical}",
-            resource_group_name=platform.group_name,
-            workspace_name=platform.workspace.name,
-            location=context.location,
+            endpoint=built.endpoint,
+            deployment_id=f"{context.workspace_id}/onlineEndpoints/{built.name}/deployments/{named.physical}",
+            **_placed(platform),
             body=body,
             environment_id=environment.environment_id if environment else None,
             model_id=model.model_id if model else None,
@@ -141,9 +131,12 @@ def _deployment(
     return Served(named, deployment, environment, model)
 
 
-def _endpoint_name(platform: Platform, built: BuiltEndpoint) -> str:
-    endpoints = platform.context.settings.endpoints
-    return next(name for name, settings in endpoints.items() if settings is built.settings)
+def _placed(platform: Platform) -> dict[str, Any]:
+    return {
+        "resource_group_name": platform.group_name,
+        "workspace_name": platform.workspace.name,
+        "location": platform.context.location,
+    }
 
 
 def _variables(shared: Any, wanted: DeploymentSettings) -> dict[str, str]:

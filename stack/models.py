@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -18,6 +17,9 @@ from settings.models import Model as ModelSettings
 from settings.references import Registered, model_of
 from stack.context import Context
 from stack.platform import Platform
+
+if TYPE_CHECKING:
+    from serving.lock import Lock
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Models:
     """Every model of a stack once, however many deployments serve it."""
 
     platform: Platform
-    lock: Mapping[str, Any] = field(default_factory=dict)
+    lock: Lock | None = None
     _models: dict[tuple[str, str], NamedModel] = field(default_factory=dict)
 
     def register_all(self) -> None:
@@ -57,7 +59,7 @@ class Models:
         return self._register(name or f"{endpoint}-{key}", model)
 
     def _register(self, name: str, model: ModelSettings) -> NamedModel:
-        context, locked = self.platform.context, self._locked(model)
+        context, locked = self.platform.context, self._locked(name, model)
         identity = _identity(model, locked)
         version = model.version or identity
         if (name, version) in self._models:
@@ -95,30 +97,50 @@ class Models:
             token=_token_reference(model.token),
         )
 
-    def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:
-        """The lock file's entry. Without a lock file `up` asks the hub; with one, every model must be in
-        it."""
-        if not model.huggingface or not self.lock:
+    def _locked(self, name: str, model: ModelSettings) -> Mapping[str, Any] | None:
+        """The lock's commit and files. Without a lock file `up` asks the hub; with one, every model must
+        be in it."""
+        if not model.huggingface or self.lock is None:
             return None
-        entry = self.lock.get("models", {}).get(model.huggingface)
-        if entry is None and not pulumi.runtime.is_dry_run():
-            raise pulumi.RunError(
-                f"{self.platform.context.settings.lock} has no entry for {model.huggingface}, so nothing "
-                "says which "
-                f"commit to copy. Run `make lock STACK={pulumi.get_stack()}` and commit the file."
-            )
-        return entry
+        from serving import lock as locks
+        from serving.errors import ServingError
+
+        entry = self.lock.find(model.huggingface, model.revision)
+        where = f"vllm-azureml:models.{name}"
+        if entry is None:
+            try:
+                locks.require(
+                    self.lock,
+                    model.huggingface,
+                    model.revision,
+                    stack=pulumi.get_stack(),
+                    where=self.platform.context.settings.lock,
+                )
+            except ServingError as problem:
+                if not pulumi.runtime.is_dry_run():
+                    raise pulumi.RunError(f"{where}: {problem}") from None
+                pulumi.log.warn(f"{where}: {problem}")
+            return None
+        patterns = {"allow_patterns": model.allow_patterns, "ignore_patterns": model.ignore_patterns}
+        against = locks.contradictions(
+            entry, repository=model.huggingface, revision=model.revision, **patterns
+        )
+        if against:
+            raise pulumi.RunError(f"{where}: {'; '.join(against)}")
+        return {"commit": entry.commit, "files": {path: dict(file) for path, file in entry.files.items()}}
 
 
-def read_lock(path: str) -> Mapping[str, Any]:
-    """The lock file, {} where there is none."""
-    file = Path(path)
-    if not file.exists():
-        return {}
+def read_lock(path: str) -> Lock | None:
+    """The lock file; None where there is none."""
+    if not Path(path).exists():
+        return None
+    from serving import lock as locks
+    from serving.errors import ServingError
+
     try:
-        return json.loads(file.read_text())
-    except ValueError as problem:
-        raise pulumi.RunError(f"{path} is not JSON ({problem}). `make lock` writes it anew.") from None
+        return locks.read(path)
+    except ServingError as problem:
+        raise pulumi.RunError(f"vllm-azureml:lock: {problem}") from None
 
 
 def registered_id(context: Context, kind: str, asset: Registered) -> str:

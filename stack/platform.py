@@ -120,36 +120,31 @@ def _parts(context: Context) -> dict[str, Any]:
     def access(part: Any) -> str:
         return (part and part.public_network_access) or public
 
+    def chosen(part: Any, *fields: str) -> dict[str, Any]:
+        return part.model_dump(include=set(fields)) if part else {}
+
+    vault_options = chosen(vault, "purge_protection")
+    if vault:
+        vault_options["retention_days"] = vault.soft_delete_retention_days
     return {
         "storage": StorageArgs(
             **common(storage, "st", 24),
+            **chosen(storage, "sku", "shared_key_access"),
             public_network_access=access(storage),
-            **(storage.model_dump(include={"sku", "shared_key_access"}) if storage else {}),
         ),
         "key_vault": KeyVaultArgs(
             **common(vault, "kv-", 24, hyphens=True),
+            **vault_options,
             public_network_access=access(vault),
-            **(
-                {
-                    "purge_protection": vault.purge_protection,
-                    "retention_days": vault.soft_delete_retention_days,
-                }
-                if vault
-                else {}
-            ),
         ),
         "registry": RegistryArgs(
             **common(registry, "acr", 50),
+            **chosen(registry, "sku"),
             public_network_access=access(registry),
-            **({"sku": registry.sku} if registry else {}),
         ),
         "insights": InsightsArgs(
             **common(insights, "appi-", 60, hyphens=True),
-            **(
-                insights.model_dump(include={"log_analytics_workspace_id", "retention_days"})
-                if insights
-                else {}
-            ),
+            **chosen(insights, "log_analytics_workspace_id", "retention_days"),
         ),
     }
 
