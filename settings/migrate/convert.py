@@ -1,0 +1,132 @@
+"""Put the bodies of a folder together as one stack."""
+
+import argparse
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from settings.migrate.clean import Cleaner
+from settings.migrate.read import File, FolderError, Found
+
+
+@dataclass
+class Conversion:
+    """The stack's configuration without prefixes, and what was changed on the way."""
+
+    config: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def convert(found: Found, options: argparse.Namespace) -> Conversion:
+    """One stack of everything the folder holds."""
+    cleaner = Cleaner(options.project)
+    assets = {
+        "models": _assets(found.files["model"], cleaner.model),
+        "environments": _assets(found.files["environment"], cleaner.environment),
+    }
+    endpoints = _endpoints(found, cleaner, options)
+    config = {
+        **_platform(options),
+        **{key: value for key, value in assets.items() if value},
+        "endpoints": endpoints,
+    }
+    skipped = [
+        f"{path.name} is neither endpoint, deployment, environment nor model; not read"
+        for path in found.skipped
+    ]
+    return Conversion(config, [*cleaner.notes, *skipped])
+
+
+def _platform(options: argparse.Namespace) -> dict[str, Any]:
+    """az ml's files say nothing about where they go; names follow from the stack's unless they are given."""
+    suffix = re.sub(r"[^a-z0-9-]+", "-", options.stack.lower()).strip("-")[:20] or "stack"
+    existing = {"existing": True} if options.existing or options.adopt else {}
+    return {
+        "location": options.location,
+        "resource_group": {"name": options.resource_group or f"rg-{suffix}", **existing},
+        "workspace": {"name": options.workspace or f"mlw-{suffix}", **existing},
+        "defaults": "azml",
+    }
+
+
+def _assets(files: Iterable[File], clean: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for file in files:
+        name = str(file.body.get("name") or file.path.stem)
+        if name in out:
+            raise FolderError(
+                f"{file.path}: there are two files for {name}. A stack holds one version of an asset; "
+                "leave one of them in the "
+                "folder and refer to the other as azureml:NAME:VERSION."
+            )
+        out[name] = clean(file.body, file.path)
+    return out
+
+
+def _endpoints(found: Found, cleaner: Cleaner, options: argparse.Namespace) -> dict[str, Any]:
+    adopted = {"import_": True} if options.adopt else {}
+    endpoints: dict[str, Any] = {}
+    for file in found.files["endpoint"]:
+        name = str(file.body.get("name") or file.path.stem)
+        if name in endpoints:
+            raise FolderError(
+                f"{file.path}: there are two files for the endpoint {name}. Leave one of them in the folder."
+            )
+        endpoints[name] = {**cleaner.endpoint(file.body, file.path), **adopted, "deployments": {}}
+    for file in found.files["deployment"]:
+        name = _endpoint_of(file, endpoints)
+        if name not in endpoints:
+            cleaner.notes.append(
+                f"{file.path.name}: there is no file for the endpoint {name}; it gets az ml's defaults"
+            )
+            endpoints[name] = {**adopted, "deployments": {}}
+        key = _name(file, cleaner)
+        if key in endpoints[name]["deployments"]:
+            raise FolderError(
+                f"{file.path}: there are two files for {key} of {name}. Leave one of them in the folder."
+            )
+        body = cleaner.deployment({**file.body, "name": key}, file.path)
+        endpoints[name]["deployments"][key] = {**body, **adopted}
+    for name, endpoint in endpoints.items():
+        _traffic(name, endpoint, cleaner, options.adopt)
+    return endpoints
+
+
+def _endpoint_of(file: File, endpoints: dict[str, Any]) -> str:
+    """The file says it; az ml also takes it from the command line, so the only endpoint will do."""
+    said = file.body.get("endpoint_name")
+    if said:
+        return str(said)
+    if len(endpoints) == 1:
+        return next(iter(endpoints))
+    raise FolderError(
+        f"{file.path} does not say `endpoint_name`, and there is not exactly one endpoint. Add the key."
+    )
+
+
+def _name(file: File, cleaner: Cleaner) -> str:
+    said = str(file.body.get("name") or file.path.stem)
+    if said != said.lower():
+        cleaner.notes.append(f"{file.path.name}: name is lower-cased, as az ml does it")
+    return said.lower()
+
+
+def _traffic(name: str, endpoint: dict[str, Any], cleaner: Cleaner, adopt: bool) -> None:
+    deployments = list(endpoint["deployments"])
+    if endpoint.get("traffic") or len(deployments) < 2:
+        if not endpoint.get("traffic"):
+            endpoint.pop("traffic", None)
+        return
+    if adopt:
+        raise FolderError(
+            f"The endpoint {name} has several deployments and its file does not say who gets the traffic. "
+            "Add `traffic` to "
+            f"it as it is now: az ml online-endpoint show -n {name} --query traffic."
+        )
+    endpoint["traffic"] = {
+        deployment: 100 if deployment == deployments[0] else 0 for deployment in deployments
+    }
+    cleaner.notes.append(
+        f"endpoint {name}: no file says who gets the traffic; all of it goes to {deployments[0]}"
+    )
