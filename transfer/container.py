@@ -193,6 +193,8 @@ class Container:
                     connection_timeout=15,
                     read_timeout=60,
                     retry_total=4,
+                    initial_backoff=0.5,  # of 15 s by default, which a cancelled run would sit out
+                    increment_base=2,
                 )
             return self._client
 

@@ -1,0 +1,236 @@
+"""The dynamic provider against Azurite and a control plane of four answers: what it creates, sees, repairs, removes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from azurite import ACCOUNT, KEY, Azurite, Identity
+from management import FakeArm
+from servers import FakeHub
+
+import transfer
+from providers.model_copy import ModelCopyProvider
+
+pytestmark = pytest.mark.emulator
+
+CONTENT = {
+    "model.safetensors": random.Random(5).randbytes(7_000_000),  # two blocks
+    "config.json": b"{}",
+    "__init__.py": b"",
+}
+
+
+@dataclass
+class World:
+    arm: FakeArm
+    hub: FakeHub
+    url: str
+
+    def props(self, name: str = "model", **changes) -> dict:
+        """Inputs as Pulumi hands them over."""
+        return {
+            "repository": self.hub.repository,
+            "subscription_id": "sub",
+            "resource_group": "rg",
+            "workspace": "ws",
+            "datastore": "workspaceblobstore",
+            "revision": "main",
+            "prefix": "models",
+            "include_pickle": False,
+            "server_side_copy": "auto",
+            "authentication": "identity",
+            "owner": f"org/project/stack/{name}",
+            **changes,
+        }
+
+    def client(self):
+        from azure.storage.blob import ContainerClient
+
+        return ContainerClient.from_container_url(
+            self.url, credential={"account_name": ACCOUNT, "account_key": KEY}, api_version="2023-11-03"
+        )
+
+    def names(self) -> set[str]:
+        return {blob.name for blob in self.client().list_blobs()}
+
+
+@pytest.fixture
+def world(azurite: Azurite, request: pytest.FixtureRequest, monkeypatch) -> Iterator[World]:
+    container = f"c{abs(hash(request.node.name)) % 10**12}"
+    url = azurite.container(container)
+    arm, hub = FakeArm(azurite.url + "/", container), FakeHub(CONTENT)
+    for key, value in {**arm.environment(), "HF_ENDPOINT": hub.url, "HF_TOKEN": ""}.items():
+        monkeypatch.setenv(key, value)
+    yield World(arm, hub, url)
+    arm.close()
+    hub.close()
+
+
+def lock_of(world: World) -> dict:
+    """A lock entry as it reaches the provider: numbers are floats, dunder names escaped."""
+    access = transfer.TokenAccess(Identity())
+    found = transfer.plan(
+        transfer.Request(source=world.hub.repository, container_url=world.url, access=access)
+    )
+    entry = found.snapshot.as_lock()
+    files = {
+        ("./" + p if p.startswith("__") else p): {**f, "size": float(f["size"])}
+        for p, f in entry["files"].items()
+    }
+    return {"commit": entry["commit"], "files": files}
+
+
+def test_create_copies_everything_and_says_where(world: World) -> None:
+    made = ModelCopyProvider().create(world.props())
+    outs = made.outs
+    folder = f"models/{world.hub.repository}/{world.hub.commit}"
+    assert outs["commit"] == world.hub.commit
+    assert outs["path"] == folder
+    assert outs["model_uri"] == (
+        "azureml://subscriptions/sub/resourcegroups/rg/workspaces/ws/datastores/workspaceblobstore/paths/"
+        + folder
+    )
+    for path, data in CONTENT.items():
+        assert world.client().download_blob(f"{folder}/{path}").readall() == data
+    assert set(outs["files"]) == {"model.safetensors", "config.json", "./__init__.py"}
+
+
+def test_with_a_lock_nothing_changes_until_the_lock_does(world: World) -> None:
+    lock = lock_of(world)
+    provider = ModelCopyProvider()
+    made = provider.create(world.props(lock=lock))
+    assert set(made.outs["files"]) == {"model.safetensors", "config.json", "./__init__.py"}
+    same = provider.diff(made.id, made.outs, world.props(lock=lock))
+    assert (same.changes, same.replaces) == (False, [])
+    other = provider.diff(made.id, made.outs, world.props(lock={**lock, "commit": "d" * 40}))
+    assert other.changes
+    assert other.replaces == ["lock"]
+    moved = provider.diff(made.id, made.outs, world.props(lock=lock, revision="v2"))
+    assert not moved.changes  # the lock pins it; the word for the revision is not what is copied
+
+
+def test_without_a_lock_the_revision_decides(world: World) -> None:
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    assert not provider.diff(made.id, made.outs, world.props()).changes
+    assert provider.diff(made.id, made.outs, world.props(revision="v2")).replaces == ["revision"]
+    assert provider.diff(made.id, made.outs, world.props(workspace="other")).replaces == ["workspace"]
+
+
+@pytest.mark.parametrize("damage", ["missing", "overwritten", "touched"])
+def test_read_finds_damage_and_update_repairs_it(world: World, damage: str) -> None:
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    seen = provider.read(made.id, made.outs)
+    assert seen.outs["altered"] == []
+    name = made.outs["path"] + "/model.safetensors"
+    blob = world.client().get_blob_client(name)
+    if damage == "missing":
+        blob.delete_blob()
+    elif damage == "overwritten":
+        blob.upload_blob(b"no model", overwrite=True)
+    else:  # another content under the same marker
+        metadata = blob.get_blob_properties().metadata
+        blob.upload_blob(CONTENT["model.safetensors"][:-1] + b"?", overwrite=True, metadata=metadata)
+    seen = provider.read(made.id, made.outs)
+    assert seen.id == made.id
+    assert seen.outs["altered"] == ["model.safetensors"]
+    assert provider.diff(made.id, seen.outs, world.props()).changes
+    world.hub.requests.clear()
+    repaired = provider.update(made.id, seen.outs, world.props())
+    assert not any(
+        "/api/" in path for _, path in world.hub.requests
+    )  # the commit in the state is what is meant
+    assert blob.download_blob().readall() == CONTENT["model.safetensors"]
+    assert provider.read(made.id, repaired.outs).outs["altered"] == []
+
+
+def test_read_says_gone_only_when_azure_does(world: World, monkeypatch, capfd) -> None:
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    with monkeypatch.context() as patch:
+        patch.setattr(world.arm, "blob", "https://127.0.0.1:1/")  # nobody answers there
+        unreachable = provider.read(made.id, made.outs)
+    assert unreachable.id == made.id
+    assert unreachable.outs == made.outs
+    assert "not checked" in capfd.readouterr().err
+    world.client().delete_container()
+    assert provider.read(made.id, made.outs).id == ""
+    world.arm.gone = True
+    assert provider.read(made.id, made.outs).id == ""
+    provider.delete(made.id, made.outs)  # nothing to remove, and that is fine
+
+
+def test_delete_removes_what_it_wrote_and_nothing_else(world: World) -> None:
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    by_hand = made.outs["path"] + "/notes.md"
+    world.client().upload_blob(by_hand, b"somebody's")
+    provider.delete(made.id, made.outs)
+    assert world.names() == {by_hand}
+
+
+def test_a_folder_two_models_share_stays_until_both_are_gone(world: World) -> None:
+    provider = ModelCopyProvider()
+    first, second = provider.create(world.props("a")), provider.create(world.props("b"))
+    assert first.outs["path"] == second.outs["path"]
+    provider.delete(first.id, first.outs)
+    assert provider.read(second.id, second.outs).outs["altered"] == []
+    provider.delete(second.id, second.outs)
+    assert world.names() == set()
+
+
+def test_what_was_copied_by_hand_survives_the_resource(world: World) -> None:
+    access = transfer.TokenAccess(Identity())
+    transfer.copy_snapshot(
+        transfer.Request(source=world.hub.repository, container_url=world.url, access=access)
+    )
+    before = world.names()
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    provider.delete(made.id, made.outs)
+    assert world.names() == before
+
+
+def test_a_replacement_in_place_keeps_its_files(world: World) -> None:
+    provider = ModelCopyProvider()
+    old = provider.create(world.props())
+    new = provider.create(world.props())  # `up --replace`: the new one is made before the old one goes
+    provider.delete(old.id, old.outs)
+    assert provider.read(new.id, new.outs).outs["altered"] == []
+    provider.delete(new.id, new.outs)
+    assert world.names() == set()
+
+
+def test_a_create_that_was_killed_leaves_no_reference_that_keeps_files_for_ever(world: World) -> None:
+    provider = ModelCopyProvider()
+    provider.create(world.props())  # its state was never saved
+    import time
+
+    time.sleep(1.1)  # the service's clock has whole seconds
+    made = provider.create(world.props())
+    provider.delete(made.id, made.outs)
+    assert world.names() == set()
+
+
+def test_progress_reaches_the_log(world: World, capfd) -> None:
+    ModelCopyProvider().create(world.props())
+    said = capfd.readouterr().err
+    assert "copy 3 files" in said
+    assert "sent" in said
+
+
+def test_a_model_that_is_not_on_the_hub_is_one_clear_error(world: World) -> None:
+    with pytest.raises(transfer.TransferError, match="no such repository"):
+        ModelCopyProvider().create(world.props(repository="org/nothing"))
+    assert world.names() == set()
+
+
+def test_a_wrong_choice_fails_in_the_preview() -> None:
+    failures = (
+        ModelCopyProvider().check({}, {"server_side_copy": "maybe", "authentication": "identity"}).failures
+    )
+    assert [failure.property for failure in failures] == ["server_side_copy"]
