@@ -8,8 +8,17 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
 
 class Section(BaseModel):
@@ -64,41 +73,50 @@ def snake(text: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text).lower()
 
 
-def _choice(*canonical: str) -> BeforeValidator:
+class Choice:
     """Take an enumeration in any casing that az ml takes and keep its canonical spelling."""
-    table = {key: name for name in canonical for key in (name.lower(), snake(name))}
 
-    def pick(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, str):
+    def __init__(self, *canonical: str) -> None:
+        self.table = {key: name for name in canonical for key in (name.lower(), snake(name))}
+        self.spellings = list(dict.fromkeys([*canonical, *(snake(name) for name in canonical)]))
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._pick, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": self.spellings, "type": "string"}
+
+    def _pick(self, value: Any) -> Any:
+        if not isinstance(value, str):
             return value
-        return table.get(value.lower()) or table.get(snake(value)) or value
-
-    return BeforeValidator(pick)
+        return self.table.get(value.lower()) or self.table.get(snake(value)) or value
 
 
-PublicAccess = Annotated[Literal["Enabled", "Disabled"], _choice("Enabled", "Disabled")]
-AuthMode = Annotated[Literal["key", "aml_token", "aad_token"], _choice("key", "aml_token", "aad_token")]
+PublicAccess = Annotated[Literal["Enabled", "Disabled"], Choice("Enabled", "Disabled")]
+AuthMode = Annotated[Literal["key", "aml_token", "aad_token"], Choice("key", "aml_token", "aad_token")]
 IdentityType = Annotated[
-    Literal["SystemAssigned", "UserAssigned", "None"], _choice("SystemAssigned", "UserAssigned", "None")
+    Literal["SystemAssigned", "UserAssigned", "None"], Choice("SystemAssigned", "UserAssigned", "None")
 ]
 WorkspaceIdentityType = Annotated[
     Literal["SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"],
-    _choice("SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"),
+    Choice("SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"),
 ]
 IsolationMode = Annotated[
     Literal["Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"],
-    _choice("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"),
+    Choice("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"),
 ]
 ModelType = Annotated[
     Literal["custom_model", "mlflow_model", "triton_model"],
-    _choice("custom_model", "mlflow_model", "triton_model"),
+    Choice("custom_model", "mlflow_model", "triton_model"),
 ]
-OsType = Annotated[Literal["Linux", "Windows"], _choice("Linux", "Windows")]
-RollingRate = Annotated[Literal["Minute", "Hour", "Day"], _choice("Minute", "Hour", "Day")]
-LockLevel = Annotated[Literal["CanNotDelete", "ReadOnly"], _choice("CanNotDelete", "ReadOnly")]
+OsType = Annotated[Literal["Linux", "Windows"], Choice("Linux", "Windows")]
+RollingRate = Annotated[Literal["Minute", "Hour", "Day"], Choice("Minute", "Hour", "Day")]
+LockLevel = Annotated[Literal["CanNotDelete", "ReadOnly"], Choice("CanNotDelete", "ReadOnly")]
 DatastoresAuth = Annotated[
     Literal["AccessKey", "Identity", "UserDelegationSAS"],
-    _choice("AccessKey", "Identity", "UserDelegationSAS"),
+    Choice("AccessKey", "Identity", "UserDelegationSAS"),
 ]
 
 
@@ -133,6 +151,12 @@ def _texts(value: Any) -> Any:
 
 Int = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Int, Field(ge=1)]
-Version = Annotated[str, BeforeValidator(_version)]
-Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+Version = Annotated[
+    str, BeforeValidator(_version), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]})
+]
+Texts = Annotated[
+    dict[str, str],
+    BeforeValidator(_texts),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
+]
 Cidr = Annotated[str, Field(examples=["10.20.0.0/16"])]
