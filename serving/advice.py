@@ -84,7 +84,7 @@ def cheapest_sku(
     allowed = {name.lower() for name in offered} if offered is not None else None
     found = []
     for sku in skus().values():
-        if sku.gpu is None or (allowed is not None and sku.name.lower() not in allowed):
+        if sku.gpu is None or sku.retired or (allowed is not None and sku.name.lower() not in allowed):
             continue
         size = parallel_size(replace(case, gpu=sku.gpu, gpus=sku.gpus))
         if size is not None:

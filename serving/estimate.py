@@ -42,6 +42,7 @@ NOT_MODELLED = {
     "model_class_overrides": "a changed model",
     "watermark_config": "watermarking",
     "diffusion_config": "diffusion decoding",
+    "config": "arguments from a file inside the image",
 }
 
 
@@ -181,12 +182,17 @@ def not_modelled(case: Case) -> list[str]:
     found = [
         f"--{name.replace('_', '-')} brings {what}, which is not modelled: memory unknown"
         for name, what in NOT_MODELLED.items()
-        if case.args.get(name) not in (None, False, 0, 0.0, 1)
+        if _asked(case.args.get(name))
     ]
     asked = str(case.args.get("kv_cache_dtype", "auto"))
     if asked not in FP8_CACHE | {"auto", "bfloat16", "float16"}:
         found.append(f"--kv-cache-dtype {asked} is not modelled: memory unknown")
     return found
+
+
+def _asked(value: Any) -> bool:
+    """Whether an argument changes anything: sizes of one and amounts of zero do not."""
+    return value is True or (value not in (None, False, 0, 1))
 
 
 def utilisation(case: Case) -> float:

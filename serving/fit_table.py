@@ -15,13 +15,13 @@ def show(answer: Answer, console: Console | None = None) -> None:
     found = answer.estimate
     console.print(f"[bold {COLOURS[found.verdict]}]{found.verdict}[/] on {answer.gpu or 'unknown hardware'}")
     for reason in found.why:
-        console.print(f"  {reason}", highlight=False)
+        console.print(f"  {reason}", highlight=False, soft_wrap=True)
     if found.weights_gib is not None:
         console.print(_parts(answer))
     for line in advice_lines(answer):
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     for warning in found.warnings:
-        console.print(f"  note: {warning}", style="dim", highlight=False)
+        console.print(f"  note: {warning}", style="dim", highlight=False, soft_wrap=True)
 
 
 def _parts(answer: Answer) -> Table:

@@ -29,6 +29,7 @@ class Sku:
     temp_disk_gib: int | None
     reserve: bool  # the 20 % upgrade reserve counts against the quota
     note: str | None
+    retired: str | None = None  # since when Azure no longer offers it
 
 
 @cache
@@ -55,6 +56,7 @@ def _sku(name: str, entry: dict[str, Any]) -> Sku:
         temp_disk_gib=entry["temp_disk_gib"],
         reserve=entry["reserve"],
         note=entry.get("note"),
+        retired=entry.get("retired"),
     )
 
 

@@ -149,6 +149,11 @@ class _Parser:
         return VllmArgs(dict(self.values), tuple(self.warnings), self.table, self.exact)
 
     def _one(self, word: str) -> None:
+        if word.startswith("-O") and not word.startswith("-O."):
+            # vLLM's own short form: -O3, -O=3, -O 3
+            level = word[2:].removeprefix("=")
+            self.words.insert(0, level) if level else None
+            word = "--optimization-level"
         if not word.startswith("-") or _is_number(word):
             self.problems.append(f"{word!r} belongs to no argument: quote values that contain spaces")
             return
@@ -291,10 +296,9 @@ def _whole_number(name: str, word: str) -> int:
         return -1
     try:
         if word[-1:] in SUFFIXES:
-            scaled = float(word[:-1]) * SUFFIXES[word[-1]]
-            if scaled != int(scaled):
-                raise ValueError
-            return int(scaled)
+            if word[-1].isupper():  # powers of 1024 take no decimals (human_readable_int)
+                return int(word[:-1]) * SUFFIXES[word[-1]]
+            return int(float(word[:-1]) * SUFFIXES[word[-1]])
         return int(word)
     except ValueError:
         raise ValueError(f"{name} needs a whole number (32768, 32k or 32K), not {word!r}") from None

@@ -68,7 +68,7 @@ def main() -> None:
     arguments = {}
     for action in parser()._actions:
         flags = [flag for flag in action.option_strings if not flag.startswith("--no-")]
-        if not flags or action.dest in {"help", "config"}:
+        if not flags or action.dest == "help":
             continue
         entry: dict[str, Any] = {"flags": sorted(flags, key=lambda flag: (not flag.startswith("--"), flag))}
         entry["kind"] = kind(action)
