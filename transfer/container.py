@@ -36,7 +36,7 @@ _FULL = re.compile(r"Quota|Capacity|InsufficientStorage|LimitExceeded|DiskFull",
 
 @dataclass(frozen=True)
 class Blob:
-    """One listed blob. `uncommitted` blobs have staged blocks only."""
+    """One listed blob. `uncommitted`: staged blocks only, or an empty blob of somebody else."""
 
     name: str
     size: int
@@ -83,9 +83,12 @@ class Container:
                 self._wire.cancel.check()
                 assert isinstance(item, BlobProperties)
                 modified = item.last_modified.timestamp() if item.last_modified else 0.0
-                # A blob without an ETag was never committed.
+                metadata = item.metadata or {}
+                # Staged blocks without a commit are listed as an empty blob. Whether it has an ETag differs between
+                # services; that it has none of our marks does not.
+                waiting = not item.size and SHA256_KEY not in metadata and GIT_KEY not in metadata
                 found[item.name] = Blob(
-                    item.name, item.size or 0, bare(item.etag), item.metadata or {}, not item.etag, modified
+                    item.name, item.size or 0, bare(item.etag), metadata, waiting, modified
                 )
 
         self.control(fetch, f"list {prefix}")

@@ -51,15 +51,9 @@ class CopySink:
         try:
             etag = self._commit(work, view, _condition(existing))
         except DestinationError as problem:
-            # The first of two equal requests may have worked with its answer lost, or another run was faster.
-            now = (
-                self._container.get(name)
-                if problem.status in _EXISTS or "BlockList" in problem.code
-                else None
-            )
-            if now is None or not now.holds(entry):
+            if problem.status not in _EXISTS and "BlockList" not in problem.code:
                 raise
-            etag = now.etag
+            etag = self._settle(work, view, existing, problem)
         with self._lock:
             self.etags[entry.path] = etag
             if work.count == 1:
@@ -77,6 +71,21 @@ class CopySink:
         """What marks a blob as whole. `check` says how it was verified."""
         key = SHA256_KEY if entry.sha256 else GIT_KEY
         return {key: entry.digest, CHECK_KEY: check, OWNED_KEY: self._owned}
+
+    def _settle(
+        self, work: FileWork, view: memoryview, existing: Blob | None, problem: DestinationError
+    ) -> str:
+        """The name holds something the listing did not show; answer the ETag if that is right, or make it so.
+
+        The first of two equal requests may have worked with its answer lost, or another run was faster.
+        """
+        now = self._container.get(self._prefix + work.entry.path)
+        if now is not None and now.holds(work.entry):
+            return now.etag
+        empty = now is not None and existing is not None and existing.uncommitted and not now.size
+        if now is None or not empty:  # somebody writes other content under our name at this moment
+            raise problem
+        return self._commit(work, view, {"If-Match": f'"{now.etag}"'})
 
     def _commit(self, work: FileWork, view: memoryview, condition: dict[str, str]) -> str:
         name, metadata = self._prefix + work.entry.path, self.metadata(work.entry, "stream")

@@ -31,9 +31,7 @@ def release(container: Container, root: str, prefix: str, reference: str, cancel
     """Give the reference back; remove the folder's files if it was the last. Answers the names removed."""
     place = _place(root, prefix)
     with _exclusive(container, root, prefix, cancel) as lock:
-        references = {
-            name: blob for name, blob in container.blobs(place + "ref-").items() if not blob.uncommitted
-        }
+        references = container.blobs(place + "ref-")
         mine = references.pop(place + "ref-" + reference, None)
         owner = reference.rpartition(".")[0]
         for name, blob in list(references.items()):
@@ -92,7 +90,7 @@ def _exclusive(container: Container, root: str, prefix: str, cancel: Cancellatio
         try:
             return blob.acquire_lease(LEASE_SECONDS)
         except ResourceNotFoundError as problem:
-            if problem.error_code == "ContainerNotFound":
+            if getattr(problem, "error_code", "") == "ContainerNotFound":
                 raise
             with contextlib.suppress(ResourceExistsError):
                 blob.upload_blob(b"", overwrite=False)
