@@ -76,9 +76,9 @@ def snake(text: str) -> str:
 class Choice:
     """Take an enumeration in any casing that az ml takes and keep its canonical spelling."""
 
-    def __init__(self, *canonical: str) -> None:
+    def __init__(self, *canonical: str, also: tuple[str, ...] = ()) -> None:
         self.table = {key: name for name in canonical for key in (name.lower(), snake(name))}
-        self.spellings = list(dict.fromkeys([*canonical, *(snake(name) for name in canonical)]))
+        self.spellings = list(dict.fromkeys([*canonical, *(snake(name) for name in canonical), *also]))
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -95,7 +95,10 @@ class Choice:
 
 
 PublicAccess = Annotated[Literal["Enabled", "Disabled"], Choice("Enabled", "Disabled")]
-AuthMode = Annotated[Literal["key", "aml_token", "aad_token"], Choice("key", "aml_token", "aad_token")]
+AuthMode = Annotated[
+    Literal["key", "aml_token", "aad_token"],
+    Choice("key", "aml_token", "aad_token", also=("Key", "AMLToken", "AADToken")),
+]
 IdentityType = Annotated[
     Literal["SystemAssigned", "UserAssigned", "None"], Choice("SystemAssigned", "UserAssigned", "None")
 ]
@@ -149,6 +152,7 @@ def _texts(value: Any) -> Any:
     return out
 
 
+Flag = Annotated[bool, WithJsonSchema({"enum": [True, False, "true", "false", "True", "False"]})]
 Int = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Int, Field(ge=1)]
 Version = Annotated[

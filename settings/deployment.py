@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from settings.base import Int, PublicAccess, RollingRate, Section, Texts, Version, setting, wrong
+from settings.base import Flag, Int, PublicAccess, RollingRate, Section, Texts, Version, setting, wrong
 from settings.environment import READ_ONLY, Environment
 from settings.models import Model
 from settings.probes import Probe, RequestSettings
@@ -71,7 +71,7 @@ class Collection(Section):
 
     example = {"enabled": True}
 
-    enabled: bool = Field(description="Collect it.", examples=[True])
+    enabled: Flag = Field(description="Collect it.", examples=[True])
     data: DataChoice | None = setting(None, "Data asset to write to: its reference, or inline.")
     client_id: str | None = setting(None, "Client id of the identity that writes.")
 

@@ -47,6 +47,8 @@ class Threshold(Section):
 class Rules(Section):
     """Utilisation rules; up and down belong together, or the deployment only ever grows."""
 
+    example = {"up": {"threshold": 70}, "down": {"threshold": 25}}
+
     up: Threshold = Field(description="When to add instances.", examples=[{"threshold": 70}])
     down: Threshold = Field(description="When to remove instances.", examples=[{"threshold": 25}])
 

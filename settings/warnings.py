@@ -54,7 +54,7 @@ def _unused(stack: StackSettings) -> Iterator[Problem]:
         models.add(reference.name if reference else None)
     for name in stack.images:
         if name not in images:
-            yield Problem(("images", name), "is built and used by no deployment.", "Remove it, or use it.")
+            yield Problem(("images", name), "is used by no deployment.", "Remove it, or use it.")
     for name in stack.models:
         if name not in models:
             yield Problem(

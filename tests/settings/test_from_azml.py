@@ -1,0 +1,253 @@
+"""A folder of az ml YAML becomes a stack file that sends what az ml would have sent for the folder."""
+
+import logging
+import shutil
+import textwrap
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import settings
+from settings import from_azml
+from settings.azml import deployment_body, endpoint_body, environment_body, model_body
+from settings.environment import Environment
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+DATA = Path(__file__).parent / "data"
+SERVER = """\
+    environment:
+      image: myacr.azurecr.io/vllm:1.0
+      inference_config:
+        liveness_route: {port: 8000, path: /health}
+        readiness_route: {port: 8000, path: /health}
+        scoring_route: {port: 8000, path: /}
+    instance_type: Standard_NC24ads_A100_v4
+"""
+
+
+@pytest.fixture(scope="module")
+def azml() -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        import azure.ai.ml
+
+        yield azure.ai.ml
+    logging.disable(logging.NOTSET)
+
+
+class Project:
+    """A folder for Pulumi.yaml with az ml's files in a folder below."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "aml"
+        self.folder.mkdir()
+
+    def put(self, name: str, text: str) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(textwrap.dedent(text))
+
+    def run(self, *more: str) -> int:
+        return from_azml.main([str(self.folder), "--stack", "dev", "--project", str(self.root), *more])
+
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.root / "Pulumi.dev.yaml").read_text())["config"]
+        return found
+
+    def stack(self) -> settings.StackSettings:
+        return settings.load(self.config(), folder=self.root)
+
+    def server(self) -> dict[str, Any]:
+        endpoint = next(iter(self.config()["vllm-azureml:endpoints"].values()))
+        found: dict[str, Any] = next(iter(endpoint["deployments"].values()))
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def wire(rest: Any) -> dict[str, Any]:
+    found: dict[str, Any] = rest.serialize() if hasattr(rest, "serialize") else rest.as_dict()
+    for name in ("traffic", "mirrorTraffic"):
+        found["properties"].pop(name, None)
+    for name in ("publicNetworkAccess", "egressPublicNetworkAccess"):
+        if name in found["properties"]:
+            found["properties"][name] = found["properties"][name].capitalize()
+    return found
+
+
+@pytest.mark.parametrize("guide", ["private-qwen3", "public-r1"])
+def test_the_guides_send_what_az_ml_sends(guide: str, azml: Any, project: Project) -> None:
+    shutil.copytree(DATA / guide, project.folder, dirs_exist_ok=True)
+    assert project.run() == 0
+    stack, folder = project.stack(), project.folder
+    endpoint = azml.load_online_endpoint(folder / "endpoint.yml")
+    found = stack.endpoints[endpoint.name]
+    assert endpoint_body(found, location="we") == wire(endpoint._to_rest_online_endpoint(location="we"))
+
+    entity = azml.load_online_deployment(folder / "deployment.yml")
+    server = found.deployments["current"]
+    assert isinstance(server.environment, Environment)
+    assert environment_body(server.environment) == wire(entity.environment._to_rest_object())
+    entity.environment, model = "<e>", "<m>" if entity.model else None
+    entity.model = model
+    rendered = deployment_body(server, location="we", environment_id="<e>", model_id=model)
+    assert rendered == wire(entity._to_rest_object(location="we"))
+
+    for name, asset in stack.models.items():
+        assert name == "Qwen3-8B"
+        assert model_body(asset) == wire(azml.load_model(folder / "model.yml")._to_rest_object())
+    for environment in stack.environments.values():
+        expected = wire(azml.load_environment(folder / "environment.yml")._to_rest_object())
+        assert environment_body(environment) == expected
+
+
+class TestFilesAreFound:
+    def test_by_name_by_schema_and_by_keys(self, project: Project) -> None:
+        project.put("endpoint.yaml", "{name: chat-one, auth_mode: key}")
+        project.put("blue-deployment.yml", f"name: blue\nendpoint_name: chat-one\n{textwrap.dedent(SERVER)}")
+        project.put("x.yml", "$schema: https://a/latest/model.schema.json\nname: m\npath: weights\n")
+        project.put("y.yml", "{name: env, image: myacr.azurecr.io/e:1}")
+        project.put("conda.yml", "{name: z, channels: [a], dependencies: [b]}")
+        project.put("weights/config.json", "{}")
+        assert project.run() == 0
+        config = project.config()
+        assert list(config["vllm-azureml:models"]) == ["m"]
+        assert list(config["vllm-azureml:environments"]) == ["env"]
+        assert list(config["vllm-azureml:endpoints"]["chat-one"]["deployments"]) == ["blue"]
+
+    def test_an_endpoint_without_a_file_gets_the_defaults(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.put("deployment.yml", f"name: blue\nendpoint_name: chat-one\n{textwrap.dedent(SERVER)}")
+        assert project.run() == 0
+        assert (
+            "there is no file for the endpoint chat-one; it gets az ml's defaults" in capsys.readouterr().out
+        )
+
+    def test_a_deployment_belongs_to_the_only_endpoint(self, project: Project) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        project.put("deployment.yml", f"name: blue\n{textwrap.dedent(SERVER)}")
+        assert project.run() == 0
+        assert "blue" in project.stack().endpoints["chat-one"].deployments
+
+
+class TestWhatAzMlDoesToABody:
+    """Each change is said, in the file and on the terminal."""
+
+    def make(self, project: Project, more: str) -> dict[str, Any]:
+        project.put("endpoint.yml", "name: chat-one")
+        project.put("deployment.yml", f"name: Blue\n{textwrap.dedent(SERVER)}{textwrap.dedent(more)}")
+        assert project.run() == 0
+        return project.server()
+
+    def test_names_are_lower_cased(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.make(project, "")["name"] == "blue"
+        assert "name is lower-cased, as az ml does it" in capsys.readouterr().out
+        assert "name is lower-cased" in (project.root / "Pulumi.dev.yaml").read_text()
+
+    def test_read_only_fields_and_zeros_are_left_out(self, project: Project) -> None:
+        server = self.make(
+            project, "id: x\nprovisioning_state: y\nliveness_probe: {initial_delay: 0, period: 5}\n"
+        )
+        assert server["liveness_probe"] == {"period": 5}
+        assert not {"id", "provisioning_state"} & server.keys()
+
+    def test_truth_values_in_variables_become_text(self, project: Project) -> None:
+        server = self.make(project, "environment_variables: {A: true, B: 1, C: null}\n")
+        assert server["environment_variables"] == {"A": "true", "B": 1, "C": ""}
+
+    def test_a_file_reference_becomes_its_content(self, project: Project) -> None:
+        project.put("envs/vllm.yml", "{name: vllm, version: 3, build: {path: ctx}}")
+        project.put("envs/ctx/Dockerfile", "FROM scratch")
+        project.put("endpoint.yml", "name: chat-one")
+        project.put(
+            "deployment.yml", "{name: blue, instance_type: Standard_X, environment: 'file:envs/vllm.yml'}"
+        )
+        assert project.run() == 0
+        assert project.server()["environment"]["build"] == {"path": "aml/envs/ctx"}
+
+    def test_local_paths_become_relative_to_the_project(self, project: Project) -> None:
+        project.put("weights/config.json", "{}")
+        assert self.make(project, "model: {path: ./weights}\n")["model"] == {"path": "aml/weights"}
+
+
+class TestTraffic:
+    def two(self, project: Project, endpoint: str) -> None:
+        project.put("endpoint.yml", endpoint)
+        for name in ("blue", "green"):
+            project.put(f"deployment-{name}.yml", f"name: {name}\n{textwrap.dedent(SERVER)}")
+
+    def test_of_the_file_is_kept(self, project: Project) -> None:
+        self.two(project, "{name: chat-one, traffic: {blue: 10, Green: 90}}")
+        assert project.run() == 0
+        assert project.stack().endpoints["chat-one"].traffic == {"blue": 10, "green": 90}
+
+    def test_goes_to_the_first_of_several_and_says_so(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.two(project, "name: chat-one")
+        assert project.run() == 0
+        assert project.stack().endpoints["chat-one"].traffic == {"blue": 100, "green": 0}
+        assert "no file says who gets the traffic; all of it goes to blue" in capsys.readouterr().out
+
+    def test_of_a_running_endpoint_is_never_guessed(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.two(project, "name: chat-one")
+        assert project.run("--adopt") == 2
+        assert "az ml online-endpoint show -n chat-one --query traffic" in capsys.readouterr().err
+        assert not (project.root / "Pulumi.dev.yaml").exists()
+
+
+class TestAdoption:
+    def test_takes_over_what_runs_under_its_names(self, project: Project) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        project.put("deployment.yml", f"name: blue\n{textwrap.dedent(SERVER)}")
+        assert project.run("--adopt", "--resource-group", "rg-live", "--workspace", "mlw-live") == 0
+        stack = project.stack()
+        assert (stack.workspace.name, stack.workspace.existing) == ("mlw-live", True)
+        assert (stack.resource_group.name, stack.resource_group.existing) == ("rg-live", True)
+        endpoint = stack.endpoints["chat-one"]
+        assert endpoint.import_ is True
+        assert endpoint.deployments["blue"].import_ is True
+
+
+class TestWhatCannotBe:
+    def test_an_empty_folder(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert project.run() == 2
+        assert "holds no endpoint and no deployment" in capsys.readouterr().err
+
+    def test_no_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert from_azml.main([str(tmp_path / "none"), "--stack", "dev", "--project", str(tmp_path)]) == 2
+        assert "is not a folder" in capsys.readouterr().err
+
+    def test_a_file_that_is_no_yaml(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.put("endpoint.yml", "a: [")
+        assert project.run() == 2
+        assert "endpoint.yml cannot be read as YAML" in capsys.readouterr().err
+
+    def test_a_stack_file_that_is_there(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        assert project.run() == 0
+        assert project.run() == 1
+        assert "exists already. Use another --stack, or --force" in capsys.readouterr().err
+        assert project.run("--force") == 0
+
+    def test_a_scoring_script_is_written_down_and_refused_with_a_sentence(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        script = "code_configuration: {code: src, scoring_script: score.py}"
+        body = f"name: blue\n{script}\n{textwrap.dedent(SERVER)}"
+        project.put("deployment.yml", body)
+        assert project.run() == 1
+        assert "vLLM is a server of its own" in capsys.readouterr().err
