@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from tests.plugins.harness import PluginProcess
 
+ROOT = Path(__file__).resolve().parents[2]
 StartPlugin = Callable[..., PluginProcess]
 
 
@@ -67,3 +70,45 @@ def _wait(port: int) -> None:
         else:
             return
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Return the environment of an embedded Azure of our own, without containers and without waiting."""
+    settings = {
+        "EMULATOR_HOME": str(tmp_path_factory.mktemp("emulator")),
+        "EMULATOR_NETWORK": "127.72",
+        "EMULATOR_DELAY_RETRY_AFTER": "0",
+        "EMULATOR_DELAY_NAME_RELEASE": "0",
+    }
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "EMULATOR_CACHE") if name in os.environ}
+    environment = {**kept, **settings}
+
+    def emulator(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "emulator", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    emulator("start", "--nodes", "none")
+    try:
+        lines = [line.removeprefix("export ") for line in emulator("env").splitlines()]
+        exports = dict(shlex.split(line)[0].split("=", 1) for line in lines)
+        yield {**environment, **exports, "EMULATOR_PLUGIN_POLL_SECONDS": "0.05"}
+    finally:
+        emulator("stop")
+
+
+@pytest.fixture
+def azure_native(start_plugin: StartPlugin, azure: dict[str, str]) -> PluginProcess:
+    """Return a configured azure-native stand-in."""
+    plugin = start_plugin("azure-native", azure)
+    plugin.configure(location="westeurope")
+    return plugin

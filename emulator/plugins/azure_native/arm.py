@@ -26,6 +26,7 @@ RETRIED = {408, 429, 500, 502, 503, 504}
 RETRIES = 3
 RETRY_SECONDS = float(os.environ.get("EMULATOR_PLUGIN_RETRY_SECONDS", "1"))
 POLL_SECONDS = float(os.environ.get("EMULATOR_PLUGIN_POLL_SECONDS", "1"))
+SHORTEST = 0.05  # a Retry-After of 0 must not become a busy loop
 REQUEST_SECONDS = 180.0  # of one request; operations as a whole end with their deadline
 IN_PROGRESS = {
     "accepted",
@@ -191,10 +192,13 @@ def _retryable(response: Response) -> bool:
 
 
 def _retry_after(response: Response, default: float) -> float:
-    try:
-        return float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return default
+    """Return seconds. azcore, under azure-native, reads these headers in this order."""
+    for name, factor in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1)):
+        try:
+            return max(SHORTEST, float(response.headers[name]) * factor)
+        except (KeyError, ValueError):
+            continue
+    return default
 
 
 def _provisioning_state(response: Response) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from emulator.plugins.azure_native import convert, ids, shapes
+from emulator.plugins.azure_native import convert, ids, shapes, vault_secret
 from emulator.plugins.azure_native.arm import Arm, ArmError, Deadline, FailedOperationError, error_of
 from emulator.plugins.azure_native.table import Row
 from emulator.plugins.errors import CancelledError, PartialFailureError, PluginError
@@ -51,6 +51,9 @@ class Resource:
 
     def delete(self, id_: str, deadline: Deadline) -> None:
         """Delete; what is already gone is fine. A singleton goes back to its default."""
+        if self.row.delete == "vault":
+            vault_secret.delete(self.arm, id_, self.row.api, deadline)
+            return
         if self.row.singleton:
             response = self.arm.call("PUT", id_, self.row.api, deadline, {})
         else:

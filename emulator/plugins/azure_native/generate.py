@@ -151,15 +151,19 @@ def _model_names(cls: Any) -> dict[str, list[str]]:
     result = {name: [item._rest_name] for name, item in fields.items()}
     for klass in cls.__mro__:
         for flattened in getattr(klass, f"_{klass.__name__}__flattened_items", []):
-            inner = _inner_fields(fields["properties"]) if "properties" in fields else {}
-            result[flattened] = ["properties", inner.get(flattened, flattened)]
+            homes = {
+                f._rest_name: inner[flattened] for f in fields.values() if flattened in (inner := _inner(f))
+            }
+            home = "properties" if "properties" in homes else next(iter(homes))
+            result[flattened] = [home, homes[home]]
     return result
 
 
-def _inner_fields(field: Any) -> dict[str, str]:
-    target = field._class_type if isinstance(getattr(field, "_class_type", None), type) else None
-    if target is None:
-        raise LookupError(f"no model behind {field._rest_name}")
+def _inner(field: Any) -> dict[str, str]:
+    """Return the names in the object behind a field, {} when it is none."""
+    target = getattr(field, "_class_type", None)
+    if not isinstance(target, type) or not hasattr(target, "as_dict"):
+        return {}
     return {name: item._rest_name for name, item in target({})._attr_to_rest_field.items()}
 
 

@@ -10,11 +10,13 @@ from emulator.plugins.azure_native import check, convert, diff, invokes, naming,
 from emulator.plugins.azure_native.arm import Arm, Deadline
 from emulator.plugins.azure_native.connection import Session, read_account
 from emulator.plugins.azure_native.crud import Resource
-from emulator.plugins.azure_native.table import Row
+from emulator.plugins.azure_native.table import ROWS, Row
 from emulator.plugins.errors import PluginError
 from emulator.plugins.protocol import empty_pb2, provider_pb2, sdk_version
 from emulator.plugins.servicer import Plugin, urn_name, urn_type
 from emulator.plugins.values import UNKNOWN, Properties, decode, encode, has_unknown
+
+GROUP = "azure-native:resources:ResourceGroup"
 
 
 class AzureNative(Plugin):
@@ -74,7 +76,7 @@ class AzureNative(Plugin):
             return None if group is None else UNKNOWN
         if group not in self._group_locations:
             id_ = f"/subscriptions/{self.session.account.subscription}/resourceGroups/{group}"
-            response = self.arm.call("GET", id_, "2020-10-01", self._deadline())
+            response = self.arm.call("GET", id_, ROWS[GROUP].api, self._deadline())
             found = response.json() if response.status == 200 else None
             if not found or "location" not in found:
                 return None

@@ -39,6 +39,7 @@ class Row:
     maintained: tuple[str, ...] = ()
     singleton: bool = False  # exists with its parent: create may find it, delete puts it back to its default
     bag: tuple[str, ...] = ()  # what belongs under ARM's `properties` where `model` does not say so
+    delete: str = "arm"  # arm, or vault: at the data plane, because ARM cannot
     query: tuple[str, ...] = ()  # inputs that are query parameters of the PUT
     # What Azure takes for "removed" where leaving a property out means "no change".
     defaults: dict[str, object] = field(default_factory=dict)
@@ -183,6 +184,8 @@ _ROWS = (
         "2024-11-01",
         GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/secrets/{secretName}",
         "azure.mgmt.keyvault.models:SecretCreateOrUpdateParameters,Secret",
+        delete="vault",
+        source="delete: provider/pkg/resources/customresources/custom_keyvault.go",
     ),
     _row(
         "containerregistry:Registry",
