@@ -8,6 +8,7 @@ file is built unmodified.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -98,6 +99,15 @@ def remove_tags(client: Any, names: list[str]) -> None:
                 client.images.remove(name, noprune=True)
         except (sdk().errors.ImageNotFound, sdk().errors.APIError):
             continue
+
+
+def remove_pushed(settings: Settings, client: Any) -> None:
+    """Remove images that were built for, or pulled from, registries of this embedded Azure."""
+    for image in client.images.list():
+        for tag in image.tags:
+            if tag.startswith(f"{settings.network}."):
+                with contextlib.suppress(sdk().errors.APIError):
+                    client.images.remove(tag, noprune=False)
 
 
 def _tag(client: Any, image: Any, name: str) -> str | None:

@@ -14,7 +14,8 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 from emulator.host import azurite, base_image, certificates, engine, networks, ports, registry
 from emulator.host.errors import HostError
@@ -49,6 +50,8 @@ def start(settings: Settings, nodes: str | None, server: str | None, say: Say) -
         except BaseException:
             for name in reversed(begun):
                 supervisor.stop(name)
+            if not any(running(settings).values()):
+                _sweep(settings, Started.load(settings))
             raise
 
 
@@ -71,6 +74,9 @@ def reset(settings: Settings, say: Say) -> None:
             "so it is not removed."
         )
     with _lock(settings):
+        started = Started.load(settings)
+        if started and started.engine and engine.answers(started.engine):
+            base_image.remove_pushed(settings, engine.client(started.engine))
         _stop_all(settings, say)
         shutil.rmtree(settings.home, ignore_errors=True)
     say(f"removed {settings.home}")
@@ -125,7 +131,9 @@ def _start_engine(
         service = engine.own_service(settings)
         _spawn(service, supervisor, begun)
         supervisor.wait_ready(service)
-    networks.ensure(settings, engine.client(str(address)))
+    client = engine.client(str(address))
+    networks.sweep_abandoned(client, lambda home: home == settings.home or _alive(home))
+    networks.ensure(settings, client)
     return replace(wanted, engine=str(address), engine_is_ours=ours)
 
 
@@ -133,14 +141,28 @@ def _stop_all(settings: Settings, say: Say) -> None:
     supervisor = Supervisor(settings.pids, settings.logs)
     started = Started.load(settings)
     stopped = [name for name in ("azure", "hub", "registry", "azurite") if supervisor.stop(name, grace=30)]
-    if started and started.engine and engine.answers(started.engine):
-        client = engine.client(started.engine)
-        networks.sweep(settings, client)
-        if not client.networks.list(filters={"label": networks.LABEL}):
-            base_image.remove_tags(client, base_image.base_names())
+    _sweep(settings, started)
     if supervisor.stop("dockerd", grace=30):
         stopped.append("dockerd")
     say("stopped: " + ", ".join(stopped) if stopped else "the embedded Azure is not running")
+
+
+def _alive(home: Path) -> bool:
+    """Whether any process of the embedded Azure with this home runs."""
+    supervisor = Supervisor(home / "pids", home / "logs")
+    return any(supervisor.pid(name) is not None for name in NAMES)
+
+
+def _sweep(settings: Settings, started: Started | None) -> None:
+    """Remove our containers, networks and, when no other embedded Azure uses this engine, the base image's
+    name.
+    """
+    if started is None or not started.engine or not engine.answers(started.engine):
+        return
+    client = engine.client(started.engine)
+    networks.sweep(settings, client)
+    if not client.networks.list(filters={"label": networks.LABEL}):
+        base_image.remove_tags(client, base_image.base_names())
 
 
 def _spawn(service: Service, supervisor: Supervisor, begun: list[str]) -> None:
@@ -212,16 +234,12 @@ def _azure(settings: Settings, wanted: Started) -> Service:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The settings that `start` resolved, for children;
-
-    they read the rest from the environment themselves.
-    """
-    return {
-        "EMULATOR_HOME": str(settings.home),
-        "EMULATOR_CACHE": str(settings.cache),
-        "EMULATOR_NODES": settings.nodes,
-        "PYTHONUNBUFFERED": "1",
-    }
+    """Every setting as this process has it: children read theirs from the environment."""
+    values = {f"EMULATOR_{f.name.upper()}": getattr(settings, f.name) for f in fields(settings)}
+    values.pop("EMULATOR_DELAYS")
+    for item in fields(settings.delays):
+        values[f"EMULATOR_DELAY_{item.name.upper()}"] = getattr(settings.delays, item.name)
+    return {name: str(value) for name, value in values.items()} | {"PYTHONUNBUFFERED": "1"}
 
 
 def http_answers(settings: Settings, url: str) -> bool:

@@ -1,14 +1,17 @@
 """The docker networks of one embedded Azure: the virtual network, and the deployments' with and without
 egress.
 
-All three are internal networks (no route out); what is reachable from a container is what this machine
-serves on the network's own bridge: the front doors on the virtual network's, the hub on the egress
-network's, nothing on the nodes'.
+All three are internal networks: nothing is forwarded out of them. What a container can reach is this
+machine's own addresses, so who listens there decides: the front doors serve the virtual network's bridge,
+the hub answers the egress network alone. Programs of this machine that listen on all addresses can be
+reached, too.
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from emulator.host.engine import sdk
@@ -17,6 +20,7 @@ from emulator.host.started import gateway, instance_id
 from emulator.settings import Settings
 
 LABEL = "embedded-azure"
+HOME = f"{LABEL}.home"
 KINDS = {"vnet": "vnet_subnet", "nodes": "nodes_subnet", "egress": "egress_subnet"}
 
 
@@ -46,6 +50,20 @@ def sweep(settings: Settings, client: Any, *, networks: bool = True) -> None:
         network.remove()
 
 
+def sweep_abandoned(client: Any, alive: Callable[[Path], bool]) -> None:
+    """Remove what embedded Azures left that were killed and whose folder is gone or asleep:
+
+    it blocks subnets.
+    """
+    for network in client.networks.list(filters={"label": HOME}):
+        if alive(Path(network.attrs["Labels"][HOME])):
+            continue
+        owner = {"label": f"{LABEL}={network.attrs['Labels'][LABEL]}"}
+        for container in client.containers.list(all=True, filters=owner):
+            container.remove(force=True, v=True)
+        network.remove()
+
+
 def _create(settings: Settings, client: Any, kind: str, subnet: str) -> None:
     docker = sdk()
     pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway(subnet))]
@@ -55,7 +73,7 @@ def _create(settings: Settings, client: Any, kind: str, subnet: str) -> None:
             driver="bridge",
             internal=True,
             ipam=docker.types.IPAMConfig(pool_configs=pools),
-            labels={LABEL: instance_id(settings)},
+            labels={LABEL: instance_id(settings), HOME: str(settings.home)},
         )
     except docker.errors.APIError as error:
         if "overlaps" not in str(error):

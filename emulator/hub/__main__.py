@@ -25,6 +25,7 @@ async def serve(listen: list[str]) -> None:
         load(settings.cache / "models", settings.home / "hub"),
         url_seconds=float(os.environ.get("EMULATOR_HUB_URL_SECONDS") or 3600),
         page=int(os.environ.get("EMULATOR_HUB_PAGE") or 1000),
+        egress=settings.egress_subnet,
     )
     runner = web.AppRunner(create_app(hub), access_log=None, shutdown_timeout=1)
     await runner.setup()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import json
 import secrets
 import time
@@ -34,12 +35,16 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Hub:
-    """`url_seconds` is how long a signed URL lives; `page` how many entries one answer of the tree holds."""
+    """`url_seconds` is how long a signed URL lives; `page` how many entries one answer of the tree holds.
+
+    `egress` is the subnet of containers with egress: beside it only this machine is served.
+    """
 
     repositories: Mapping[str, Repository]
     tokens: Tokens = field(default_factory=Tokens)
     url_seconds: float = 3600
     page: int = 1000
+    egress: str = ""
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), repr=False)
 
 
@@ -62,7 +67,7 @@ HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 
 
 def create_app(hub: Hub) -> web.Application:
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[_neighbours, _errors])
     app[HUB] = hub
     app.on_response_prepare.append(_own_etag)
     # Repository names have one slash; `{rest}` may hold more.
@@ -80,6 +85,22 @@ def create_app(hub: Hub) -> web.Application:
     app.router.add_get("/cdn/{digest}", _stored)
     app.router.add_route("*", "/{rest:.*}", _unknown)
     return app
+
+
+@web.middleware
+async def _neighbours(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Hang up on containers without egress.
+
+    Docker's internal networks have no route out, but the addresses of this machine can be reached from all
+    of them.
+    """
+    peer = ipaddress.ip_address(request.remote or "127.0.0.1")
+    egress = request.app[HUB].egress
+    if not peer.is_loopback and not (egress and peer in ipaddress.ip_network(egress)):
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError
+    return await handler(request)
 
 
 @web.middleware

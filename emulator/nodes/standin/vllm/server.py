@@ -38,6 +38,8 @@ STARTED = time.monotonic()
 
 
 def main(arguments: list[str]) -> int:
+    # First of all: as a container's first process it would not be ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, _terminate)
     options, rest = _parser().parse_known_args(arguments)
     print(f"stand-in server {__version__}, model {options.model}, other arguments {rest}", flush=True)
     if "STANDIN_EXIT" in os.environ:
@@ -49,7 +51,6 @@ def main(arguments: list[str]) -> int:
     time.sleep(_seconds("STANDIN_START_DELAY"))
     if after := _seconds("STANDIN_EXIT_AFTER"):
         threading.Timer(after, lambda: os._exit(1)).start()
-    signal.signal(signal.SIGTERM, _terminate)
     server = Server((options.host or "0.0.0.0", options.port), options.served_model_name or [options.model])
     print(f"Uvicorn running on http://{options.host}:{options.port}", flush=True)
     server.serve_forever()
