@@ -27,15 +27,14 @@ Value = Any  # bool, int, float, str, dict or a list of them, as `kind` in the t
 OWNED = {
     "model": "the launcher sets it from MODEL (or MODEL_NAME); set that environment variable instead",
     "port": "the routes of inference_config name the port and vLLM must stay on it",
-    "host": "Azure ML reaches the container from outside it, so the launcher listens on every address",
     "api_key": "the endpoint's own key arrives in the same Authorization header and vLLM would refuse it;"
     " the endpoint checks keys already",
-    "served_model_name": "the launcher sets it, so that clients may send the short name and the path;"
-    " set SERVED_MODEL_NAME to choose other names",
     "uds": "Azure ML connects over TCP; a Unix socket cannot be reached",
     "ssl_certfile": "Azure ML talks plain HTTP to the container and ends TLS itself",
     "ssl_keyfile": "Azure ML talks plain HTTP to the container and ends TLS itself",
     "headless": "a server without an API cannot answer the probes",
+    "hf_token": "it would stand in the deployment's definition for everyone to read; give the environment"
+    " variable HF_TOKEN a Key Vault reference",
     "root_path": "the scoring route `/` passes every path through as it is",
 }
 TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
@@ -350,6 +349,10 @@ def contradictions(values: Mapping[str, Value]) -> list[str]:
         found.append(
             f"without chunked prefill --max-num-batched-tokens {tokens} must hold a whole request"
             f" of {length} tokens"
+        )
+    if values.get("host") in {"127.0.0.1", "localhost", "::1"}:
+        found.append(
+            f"--host {values['host']} listens inside the container only: Azure ML could not reach it"
         )
     if values.get("skip_tokenizer_init"):
         found.append("--skip-tokenizer-init leaves the chat API without a tokenizer: remove it")

@@ -48,6 +48,8 @@ class TestSpellings:
             ("-cc.mode 3", "compilation_config", {"mode": 3}),
             ("-cc.sizes+ 1 -cc.sizes+ 2", "compilation_config", {"sizes": [1, 2]}),
             ("--lora-modules a=/x b=/y", "lora_modules", ["a=/x", "b=/y"]),
+            ("--host 0.0.0.0", "host", "0.0.0.0"),
+            ("--served-model-name a b", "served_model_name", ["a", "b"]),
             ("--chat-template 'a \"quoted\" path'", "chat_template", 'a "quoted" path'),
         ],
     )
@@ -93,9 +95,9 @@ class TestRefusals:
             ("--model Qwen/Qwen3-8B", "set that environment variable instead"),
             ("--port 9000", "routes of inference_config"),
             ("--port=9000", "routes of inference_config"),
-            ("--host 127.0.0.1", "the launcher listens on every address"),
+            ("--host 127.0.0.1", "Azure ML could not reach it"),
             ("--api-key secret", "Authorization"),
-            ("--served-model-name a b", "SERVED_MODEL_NAME"),
+            ("--hf-token abc", "Key Vault reference"),
             ("--uds /tmp/x", "Unix socket"),
         ],
     )
@@ -107,7 +109,7 @@ class TestRefusals:
         assert len(problems("--api-key k --port 1 --nonsense --max-model-len x")) == 4
 
     def test_a_secret_is_not_repeated(self) -> None:
-        assert "hunter2" not in " ".join(problems("--api-key hunter2"))
+        assert "hunter2" not in " ".join(problems("--api-key hunter2 --hf-token hunter2"))
 
     def test_the_launcher_itself_may_give_them(self) -> None:
         assert parse("--model /models/x --port 8000", allow_owned=True).get("port") == 8000
