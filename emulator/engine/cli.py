@@ -1,0 +1,297 @@
+"""The command line: `python -m emulator.engine COMMAND`, with the Pulumi CLI's commands and flags.
+
+A flag that this engine does not have is refused by name. Flags of the CLI that change nothing here (colours, log
+verbosity, links) are taken and said to be without effect in --help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .errors import EngineError, Unsupported
+
+CONFIGURATION_ERROR = 2
+_COMMANDS = {"preview": ("pre",), "up": ("update",), "refresh": (), "destroy": ("down", "dn")}
+# Known to the CLI, refused here: (flag, takes a value)
+_REFUSED = {
+    "--policy-pack": True,
+    "--policy-pack-config": True,
+    "--save-plan": True,
+    "--plan": True,
+    "--import-file": True,
+    "--remote": False,
+    "--attach-debugger": True,
+    "--exec-agent": True,
+    "--client": True,
+    "--config-map": True,
+    "--target-replace": True,
+    "--neo": False,
+    "--copilot": False,
+    "--strict": False,
+    "--secrets-provider": True,
+    "--remove": False,
+    "--env": True,
+    "--run-config": True,
+    "--output": True,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        for flag in _REFUSED:
+            if f"unrecognized arguments: {flag}" in message:
+                self.exit(CONFIGURATION_ERROR, f"error: {Unsupported(f'The flag {flag}')}\n")
+        self.exit(
+            CONFIGURATION_ERROR,
+            f"error: {message}\nrun `python -m emulator.engine --help` for what there is\n",
+        )
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise argparse.ArgumentTypeError(f"expected true or false, not {text!r}")
+    return text.lower() in ("true", "1")
+
+
+def _flag(parser: argparse.ArgumentParser, *names: str, help: str = "", default: bool | None = False) -> None:
+    """A flag that takes an optional =true or =false, as Go's do."""
+    parser.add_argument(*names, nargs="?", type=_bool, const=True, default=default, help=help, metavar="BOOL")
+
+
+def _global(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("-C", "--cwd", default=argparse.SUPPRESS, help="run as if started in this folder")
+    for name in (
+        "--non-interactive",
+        "--logtostderr",
+        "--emoji",
+        "--disable-integrity-checking",
+        "--logflow",
+        "--profiling-off",
+    ):
+        group.add_argument(name, nargs="?", type=_bool, const=True, default=argparse.SUPPRESS, metavar="BOOL")
+    group.add_argument("--color", default=argparse.SUPPRESS, choices=["always", "never", "raw", "auto"])
+    group.add_argument("-v", "--verbose", default=argparse.SUPPRESS, metavar="N", help="no effect")
+    group.add_argument("--tracing", default=argparse.SUPPRESS, help="no effect")
+
+
+def _stack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-s", "--stack", default="", help="the stack; default: the selected one")
+
+
+def _operation(parser: argparse.ArgumentParser, name: str) -> None:
+    _stack(parser)
+    parser.add_argument("--config-file", default="")
+    parser.add_argument("-c", "--config", action="append", default=[], metavar="KEY=VALUE")
+    _flag(parser, "--config-path")
+    _flag(parser, "-d", "--debug")
+    _flag(parser, "--diff", help="show every changed property")
+    _flag(parser, "--expect-no-changes")
+    _flag(parser, "-j", "--json")
+    parser.add_argument("-m", "--message", default="")
+    parser.add_argument(
+        "-p", "--parallel", type=int, default=0, help="operations at once; default 4 a processor"
+    )
+    _flag(parser, "--show-config")
+    _flag(parser, "--show-replacement-steps")
+    _flag(parser, "--show-sames")
+    _flag(parser, "--show-reads")
+    _flag(parser, "--show-secrets")
+    _flag(parser, "--urns")
+    _flag(parser, "--suppress-outputs")
+    _flag(parser, "--suppress-progress")
+    _flag(parser, "--skip-plugin-pre-install")
+    _flag(parser, "--skip-config-validation")
+    parser.add_argument(
+        "--suppress-permalink", nargs="?", const="false", default="", help="no effect: there is none"
+    )
+    parser.add_argument("--event-log", default="", help="write engine events as JSON lines to this file")
+    parser.add_argument("--exec-kind", default="", help=argparse.SUPPRESS)
+    parser.add_argument("-t", "--target", action="append", default=[], metavar="URN")
+    _flag(parser, "--target-dependents")
+    parser.add_argument("-x", "--exclude", action="append", default=[], metavar="URN")
+    _flag(parser, "--exclude-dependents")
+    if name != "preview":
+        _flag(parser, "-y", "--yes")
+        _flag(parser, "-f", "--skip-preview")
+    if name in ("preview", "up"):
+        parser.add_argument("--replace", action="append", default=[], metavar="URN")
+        parser.add_argument("--target-replace", action="append", default=[], metavar="URN")
+    if name in ("preview", "up", "destroy"):
+        parser.add_argument("-r", "--refresh", nargs="?", const="true", default="", metavar="BOOL")
+    if name in ("up", "destroy"):
+        _flag(parser, "--continue-on-error")
+    if name in ("refresh", "destroy"):
+        _flag(parser, "--preview-only")
+    if name == "destroy":
+        _flag(parser, "--exclude-protected")
+        _flag(parser, "--ignore-protect")
+    _flag(parser, "--run-program", default=None)
+    if name == "refresh":
+        _flag(parser, "--clear-pending-creates")
+        _flag(parser, "--skip-pending-creates")
+        parser.add_argument(
+            "--import-pending-creates", nargs="+", action="append", default=[], metavar="URN ID"
+        )
+    parser.add_argument("template", nargs="*", help=argparse.SUPPRESS)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m emulator.engine", description=__doc__, allow_abbrev=False)
+    _global(parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, help: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, aliases=list(aliases), allow_abbrev=False)
+        sub.set_defaults(command=name)
+        _global(sub)
+        return sub
+
+    helps = {
+        "preview": "show what up would do",
+        "up": "create, update and delete until the stack is what the program says",
+        "refresh": "read what there really is into the state",
+        "destroy": "delete every resource of the stack",
+    }
+    for name, aliases in _COMMANDS.items():
+        _operation(add(name, helps[name], aliases), name)
+    _output_arguments(add("output", "the stack's outputs", ("outputs",)))
+    _export_arguments(add("export", "the stack's state as JSON"))
+    _import_arguments(add("import", "replace the stack's state with an export"))
+    cancel = add("cancel", "remove the locks of a stack whose update was killed")
+    _stack(cancel)
+    cancel.add_argument("name", nargs="?", default="")
+    _flag(cancel, "-y", "--yes")
+    _stack_commands(add("stack", "list, make, choose and remove stacks"))
+    _config_commands(add("config", "the stack's configuration"))
+    add("version", "the version of Pulumi whose behaviour this engine has")
+    add("about", "what this is")
+    return parser
+
+
+def _output_arguments(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    parser.add_argument("name", nargs="?", default="")
+    _flag(parser, "-j", "--json")
+    _flag(parser, "--show-secrets")
+    _flag(parser, "--shell")
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    parser.add_argument("--file", default="")
+    _flag(parser, "--show-secrets")
+    parser.add_argument("--version", default="", help=argparse.SUPPRESS)
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    parser.add_argument("--file", default="")
+    _flag(parser, "--force")
+    parser.add_argument("resource", nargs="*", help=argparse.SUPPRESS)
+
+
+def _stack_commands(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    _flag(parser, "--show-name")
+    _flag(parser, "-u", "--show-urns")
+    _flag(parser, "-i", "--show-ids")
+    _flag(parser, "--show-secrets")
+    commands = parser.add_subparsers(dest="stack_command", metavar="COMMAND")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, allow_abbrev=False)
+        _global(sub)
+        return sub
+
+    ls = add("ls", "the project's stacks")
+    _flag(ls, "-j", "--json")
+    _flag(ls, "-a", "--all")
+    init = add("init", "make a stack")
+    init.add_argument("name", nargs="?", default="")
+    init.add_argument("-s", "--stack", default=argparse.SUPPRESS)
+    init.add_argument("--secrets-provider", default="default")
+    _flag(init, "--no-select")
+    init.add_argument("--copy-config-from", default="")
+    rm = add("rm", "remove a stack and its state")
+    rm.add_argument("name", nargs="?", default="")
+    rm.add_argument("-s", "--stack", default=argparse.SUPPRESS)
+    _flag(rm, "-y", "--yes")
+    _flag(rm, "-f", "--force")
+    _flag(rm, "--preserve-config")
+    _flag(rm, "--remove-backups")
+    select = add("select", "choose the stack that other commands use")
+    select.add_argument("name", nargs="?", default="")
+    select.add_argument("-s", "--stack", default=argparse.SUPPRESS)
+    _flag(select, "-c", "--create")
+    select.add_argument("--secrets-provider", default="default")
+    _output_arguments(add("output", "the stack's outputs"))
+    _export_arguments(add("export", "the stack's state as JSON"))
+    _import_arguments(add("import", "replace the stack's state with an export"))
+    history = add("history", "past updates")
+    _stack(history)
+    _flag(history, "-j", "--json")
+
+
+def _config_commands(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    parser.add_argument("--config-file", default="")
+    _flag(parser, "--show-secrets")
+    _flag(parser, "-j", "--json")
+    commands = parser.add_subparsers(dest="config_command", metavar="COMMAND")
+
+    def add(name: str, help: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, aliases=list(aliases), allow_abbrev=False)
+        sub.set_defaults(config_command=name)
+        _global(sub)
+        sub.add_argument("-s", "--stack", default=argparse.SUPPRESS)
+        sub.add_argument("--config-file", default=argparse.SUPPRESS)
+        return sub
+
+    get = add("get", "one value")
+    get.add_argument("key")
+    _flag(get, "--path")
+    _flag(get, "-j", "--json")
+    put = add("set", "set a value; without VALUE it is read from standard input")
+    put.add_argument("key")
+    put.add_argument("value", nargs="?")
+    _flag(put, "--secret")
+    _flag(put, "--plaintext")
+    _flag(put, "--path")
+    put.add_argument("--type", default="", choices=["", "string", "int", "bool", "float"])
+    rm = add("rm", "remove a value")
+    rm.add_argument("key")
+    _flag(rm, "--path")
+    listed = add("ls", "all values")
+    _flag(listed, "--show-secrets")
+    _flag(listed, "-j", "--json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    try:
+        if getattr(options, "cwd", None):
+            _enter(options.cwd)
+        from .commands import dispatch
+
+        return dispatch(options)
+    except EngineError as error:
+        sys.stdout.flush()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _enter(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise EngineError(f"--cwd {folder}: {error.strerror}") from error

@@ -1,0 +1,148 @@
+"""Running the user's program: a Python process that has been started before it is needed.
+
+Importing the SDK takes longer than everything the engine does to get ready, so the process is started first and is
+told afterwards, on its standard input, where the engine listens and what to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from .deployment import Deployment
+from .errors import Bail
+from .monitor import Monitor
+from .plugins import guarded
+from .runinfo import RunInfo
+
+RUNNER = Path(__file__).with_name("program_runner.py")
+_SHOWN_ALREADY = 32  # the exit code that says: the error has been logged through the engine
+_END_SECONDS = 5.0
+
+
+def launch(interpreter: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start an interpreter that loads the SDK and waits for instructions."""
+    return subprocess.Popen(  # noqa: S603 (the project's own interpreter)
+        guarded([interpreter, "-u", str(RUNNER)]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        start_new_session=True,
+    )
+
+
+class Program:
+    """One run. `report` takes (severity, urn, message)."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        info: RunInfo,
+        monitor: Monitor,
+        report: Callable[[str, str, str], None],
+    ) -> None:
+        self._process = process
+        self._info = info
+        self._monitor = monitor
+        self._report = report
+        self._exit: asyncio.Future[int] | None = None
+        self._pumps: list[asyncio.Task[None]] = []
+        self._shown_error = False
+
+    def _instructions(self) -> bytes:
+        info = self._info
+        document = {
+            "monitor": info.monitor,
+            "engine": info.engine,
+            "project": info.project,
+            "stack": info.stack,
+            "organization": info.organization,
+            "root": str(info.root),
+            "folder": str(info.folder),
+            "program": str(info.program),
+            "parallel": info.parallel,
+            "dry_run": info.preview,
+            "config": info.config,
+            "secret_keys": info.secret_keys,
+        }
+        return json.dumps(document).encode() + b"\n"
+
+    async def run(self, deployment: Deployment) -> None:
+        """Until the program has registered everything. It may go on serving hooks until `stop`."""
+        loop = asyncio.get_running_loop()
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(self._instructions())
+            self._process.stdin.close()
+        self._pumps = [
+            asyncio.ensure_future(self._pump(self._process.stdout, "info")),
+            asyncio.ensure_future(self._pump(self._process.stderr, "info#err")),
+        ]
+        self._exit = loop.run_in_executor(None, self._process.wait)
+        ended = asyncio.ensure_future(self._monitor.ended.wait())
+        try:
+            await asyncio.wait([self._exit, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if self._exit.done() and not self._monitor.ended.is_set():
+            await asyncio.wait(self._pumps, timeout=2)
+            self._check(self._exit.result())
+
+    def _check(self, code: int) -> None:
+        if code == 0:
+            return
+        if code == _SHOWN_ALREADY or self._shown_error:
+            raise Bail("the program failed")
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with non-zero exit code: {code}"
+        self._report("error", "", f"Program {how}")
+        raise Bail("the program failed")
+
+    async def _pump(self, stream, severity: str) -> None:  # type: ignore[no-untyped-def]
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=1 << 22)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+        try:
+            while True:
+                try:
+                    line = await reader.readline()
+                except ValueError:
+                    continue
+                if not line:
+                    return
+                self._report(severity, "", line.decode(errors="replace").rstrip("\n"))
+        finally:
+            transport.close()
+
+    async def stop(self) -> None:
+        """Let the program end; make it, if it does not."""
+        self._info.finished.set()
+        process = self._process
+        if self._exit is None:
+            _kill(process, signal.SIGKILL)
+            process.wait()
+            return
+        if self._monitor.ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._exit), _END_SECONDS)
+        self._monitor.abort()
+        if process.poll() is None:
+            _kill(process, signal.SIGTERM)
+            try:
+                await asyncio.wait_for(asyncio.shield(self._exit), 1.0)
+            except TimeoutError:
+                _kill(process, signal.SIGKILL)
+                await self._exit
+        if self._pumps:
+            await asyncio.wait(self._pumps, timeout=1)
+
+
+def _kill(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, how)

@@ -1,0 +1,26 @@
+"""What one run of a program needs to know; also sent to the program and to remote components."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class RunInfo:
+    """`finished` is set when the deployment is over and the program, which may still serve hooks, can end."""
+
+    project: str
+    stack: str
+    root: Path
+    folder: Path
+    program: Path
+    config: dict[str, str]
+    secret_keys: list[str]
+    preview: bool
+    parallel: int
+    organization: str = "organization"
+    monitor: str = ""
+    engine: str = ""
+    finished: asyncio.Event = field(default_factory=asyncio.Event)

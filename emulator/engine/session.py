@@ -1,0 +1,277 @@
+"""Putting one deployment together: servers, registry, program, event sinks, journal; and taking it apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .backend import FileBackend, StackName
+from .builtin import BuiltinProvider
+from .checkpoint import encode
+from .config import StackConfig
+from .defaults import DefaultProviders, ProviderRequest, installed_plugins
+from .deployment import Deployment, Options
+from .errors import Bail, Cancelled, EngineError
+from .events import EventLog, EventStream
+from .hooks import Callbacks, Hooks
+from .journal import Journal
+from .monitor import EngineService, Monitor
+from .program import Program, launch
+from .project import Project, interpreter
+from .protocol import CHANNEL_OPTIONS, engine_pb2_grpc, grpc, resource_pb2_grpc
+from .registry import Registry
+from .runinfo import RunInfo
+from .secrets import SecretsManager
+from .state import Snapshot
+
+_KINDS = {"update": "update", "refresh": "refresh", "destroy": "destroy"}
+
+
+@dataclass
+class Target:
+    """What the command works on."""
+
+    project: Project
+    backend: FileBackend
+    stack: StackName
+    config: StackConfig
+    message: str = ""
+
+
+@dataclass
+class Outcome:
+    changes: dict[str, int] = field(default_factory=dict)
+    error: EngineError | None = None
+    snapshot: Snapshot | None = None
+
+
+class Session:
+    """`sinks` get every event. `program` is a process started ahead of time, or None."""
+
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        sinks: list[Callable[..., None]],
+        event_log: str = "",
+        program: subprocess.Popen[bytes] | None = None,
+    ) -> None:
+        self.target = target
+        self.options = options
+        self._sinks = sinks
+        self._event_log = event_log
+        self._program = program
+        self._interrupts = 0
+
+    def run(self) -> Outcome:
+        return asyncio.run(self._run())
+
+    async def _run(self) -> Outcome:
+        options = self.options
+        stream = EventStream(options.preview, options.show_secrets)
+        with contextlib.ExitStack() as stack:
+            if self._event_log:
+                file = stack.enter_context(open(self._event_log, "w", encoding="utf-8"))  # noqa: ASYNC230
+                stream.subscribe(EventLog(file))
+            for sink in self._sinks:
+                stream.subscribe(sink)
+            if not options.preview:
+                self.target.backend.lock(self.target.stack)
+                stack.callback(self.target.backend.unlock)
+            return await self._deploy(stream)
+
+    async def _deploy(self, stream: EventStream) -> Outcome:
+        target, options = self.target, self.options
+        started = time.time()
+        base = target.backend.snapshot(target.stack)
+        manager = self._manager(base)
+        server = grpc.aio.server(options=CHANNEL_OPTIONS)
+        callbacks = Callbacks()
+        port = server.add_insecure_port("127.0.0.1:0")
+        info = self._run_info(f"127.0.0.1:{port}")
+        registry, find = self._registry(stream, info)
+        hooks = Hooks(callbacks, options.preview, stream.diagnostic)
+        journal = (
+            None
+            if options.preview
+            else Journal(base, lambda s: target.backend.save(target.stack, s, manager()))
+        )
+        deployment = Deployment(
+            stack=target.stack,
+            base=base,
+            options=options,
+            registry=registry,
+            hooks=hooks,
+            events=stream,
+            journal=journal,
+            source=None,
+        )
+        find.append(deployment.find)
+        registry.engine_address = info.engine
+        self._serve(server, deployment, callbacks, info, stream)
+        await server.start()
+        self._warm(registry, base)
+        self._watch_signals(deployment, stream)
+        outcome = await self._carry_out(deployment, stream, started)
+        await callbacks.close()
+        await server.stop(0)
+        outcome.snapshot = journal.snapshot() if journal is not None else base
+        if not options.preview:
+            self._add_history(started, outcome)
+        return outcome
+
+    def _serve(
+        self, server: Any, deployment: Deployment, callbacks: Callbacks, info: RunInfo, stream: EventStream
+    ) -> None:
+        defaults = DefaultProviders(deployment, self.target.config, self._installed)
+        monitor = Monitor(deployment, defaults, callbacks, info)
+        resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
+        engine_pb2_grpc.add_EngineServicer_to_server(EngineService(stream.diagnostic), server)
+        if self._program is not None:
+            deployment.source = Program(self._program, info, monitor, stream.diagnostic)
+
+    async def _carry_out(self, deployment: Deployment, stream: EventStream, started: float) -> Outcome:
+        outcome = Outcome()
+        stream.prelude(self.target.config.blinded())
+        try:
+            self._refuse_hooks(deployment)
+            await deployment.run()
+        except Bail as error:
+            outcome.error = error
+        except EngineError as error:
+            stream.diagnostic("error", "", str(error))
+            outcome.error = Bail(str(error))
+        outcome.changes = dict(deployment.changes)
+        result = "failed" if outcome.error else "succeeded"
+        if isinstance(outcome.error, Cancelled):
+            result = "canceled"
+        stream.summary(outcome.changes, time.time() - started, deployment.maybe_corrupt, result)
+        stream.cancel()
+        return outcome
+
+    def _refuse_hooks(self, deployment: Deployment) -> None:
+        if self.options.kind != "destroy" or self.options.run_program:
+            return
+        held = [
+            state
+            for state in deployment.base.resources
+            if state.resource_hooks.get("BeforeDelete") or state.resource_hooks.get("AfterDelete")
+        ]
+        for state in held:
+            deployment.report(
+                "error", state.urn, "Resource has delete hooks registered, but the program is not running."
+            )
+        if held:
+            raise EngineError(
+                "You must run with the `--run-program` flag to use delete hooks during destroy."
+            )
+
+    def _manager(self, base: Snapshot) -> Callable[[], SecretsManager | None]:
+        """The manager that state is written with: the stack's own; made when there is a first secret to keep."""
+        config = self.target.config
+
+        def manager() -> SecretsManager | None:
+            if config.salt:
+                return config.manager()
+            from .secrets import manager_from_state
+
+            return manager_from_state(base.secrets_provider)
+
+        return manager
+
+    def _run_info(self, address: str) -> RunInfo:
+        project, config = self.target.project, self.target.config
+        return RunInfo(
+            project=project.name,
+            stack=self.target.stack.name,
+            root=project.root,
+            folder=project.working_directory,
+            program=project.program,
+            config=config.decrypted(),
+            secret_keys=config.secret_keys,
+            preview=self.options.preview,
+            parallel=self.options.parallel,
+            monitor=address,
+            engine=address,
+        )
+
+    def _registry(self, stream: EventStream, info: RunInfo) -> tuple[Registry, list[Any]]:
+        project = self.target.project
+        find: list[Any] = []
+        builtin = BuiltinProvider(self.target.backend, project.name, lambda urn: find[0](urn))
+        environment = {
+            f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in project.runtime_options.items()
+        }
+        environment |= {"PULUMI_PROJECT": project.name, "PULUMI_CONFIG": json.dumps(info.config)}
+        registry = Registry(
+            preview=self.options.preview,
+            interpreter=interpreter(project),
+            folder=project.working_directory,
+            environment=environment,
+            builtin=builtin,
+            log=lambda severity, message: stream.diagnostic(severity, "", message),
+        )
+        return registry, find
+
+    def _warm(self, registry: Registry, base: Snapshot) -> None:
+        """Start the plugins of every provider in the state: they will be needed whatever happens."""
+        used = {state.provider.rpartition("::")[0] for state in base.resources if state.provider}
+        for state in base.resources:
+            if state.is_provider and not state.delete and state.urn in used:
+                registry.warm(state.urn, state.inputs)
+
+    def _installed(self) -> dict[str, ProviderRequest]:
+        """Plugins named by the packages in the program's environment."""
+        python = interpreter(self.target.project)
+        script = "import json,site,sys;print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
+        found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
+        return installed_plugins([Path(p) for p in json.loads(found.stdout or "[]")])
+
+    def _watch_signals(self, deployment: Deployment, stream: EventStream) -> None:
+        loop = asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                stream.diagnostic(
+                    "warning",
+                    "",
+                    "cancelling: operations that are running are finished and recorded. Interrupt again to stop at once.",
+                )
+                deployment.cancel()
+                asyncio.ensure_future(deployment.registry.cancel())
+            else:
+                sys.stderr.write("terminated: the state holds the interrupted operations as pending\n")
+                self.target.backend.unlock()
+                os._exit(8)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, interrupted)
+
+    def _add_history(self, started: float, outcome: Outcome) -> None:
+        config = {key: {"string": value} for key, value in self.target.config.blinded().items()}
+        info = {
+            "kind": _KINDS[self.options.kind],
+            "startTime": int(started),
+            "message": self.target.message,
+            "environment": {"exec.kind": "cli"},
+            "config": config,
+            "result": "failed" if outcome.error else "succeeded",
+            "endTime": int(time.time()),
+            "resourceChanges": outcome.changes,
+        }
+        self.target.backend.add_history(self.target.stack, info)
+
+
+__all__ = ["Outcome", "Session", "Target", "encode", "launch"]
