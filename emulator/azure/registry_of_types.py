@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from emulator.azure.errors import ArmError
 from emulator.azure.resource_type import ResourceType
+from emulator.azure.resources.ml.common import BODIES, sdk_model
+from emulator.azure.schema import Model
 
 
 class Types:
@@ -48,6 +50,11 @@ class Types:
                 f"No registered resource provider found for API version '{version}' for type '{rest}' in namespace "
                 f"'{namespace}'. The supported api-versions are '{known}'.",
             )
+
+    def models(self) -> list[Model]:
+        """Return every SDK model that bodies are held against."""
+        found = [model for kind in self._types.values() for model in (kind.model, kind.patch_model) if model]
+        return found + [sdk_model(name) for name in BODIES]
 
     def all(self) -> list[ResourceType]:
         return list(self._types.values())

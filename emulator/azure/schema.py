@@ -15,8 +15,11 @@ import importlib.metadata
 import json
 import os
 import re
+import subprocess
+import sys
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,7 @@ class Model:
 
 
 class Schemas:
-    """Reads schemas, from a folder of earlier readings or from the SDK."""
+    """Schemas from a folder of earlier readings; `prepare` reads the SDKs for those that are missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,28 +46,40 @@ class Schemas:
 
     def get(self, model: Model) -> dict[str, Any]:
         if model not in self._known:
-            self._known[model] = self._stored(model) or self._read(model)
+            self._known[model] = json.loads(_path(self._folder, model).read_text())
         return self._known[model]
 
-    def _path(self, model: Model) -> Path:
-        version = importlib.metadata.version(model.wheel)
-        return (
-            self._folder
-            / f"{_FORMAT}-{model.wheel}-{version}-{model.module.split('.')[-2]}-{model.name}.json"
-        )
+    def prepare(self, models: Iterable[Model]) -> None:
+        """Read what is missing, in a process of its own: the SDKs are large, and importing azure-ai-ml asks
+        ARM_CLOUD_METADATA_URL, which is this server's own address when its exports are set.
+        """
+        missing = [model for model in set(models) if not _path(self._folder, model).exists()]
+        if not missing:
+            return
+        names = json.dumps([[model.wheel, model.module, model.name] for model in missing])
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ARM_", "AZUREML_"))}
+        command = [sys.executable, "-m", "emulator.azure.schema", str(self._folder)]
+        done = subprocess.run(command, input=names, text=True, env=kept, capture_output=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise RuntimeError(f"the models of Azure's SDKs could not be read:\n{done.stderr[-2000:]}")
 
-    def _stored(self, model: Model) -> dict[str, Any] | None:
-        path = self._path(model)
-        return json.loads(path.read_text()) if path.exists() else None
 
-    def _read(self, model: Model) -> dict[str, Any]:
-        schema = extract(model)
-        path = self._path(model)
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _path(folder: Path, model: Model) -> Path:
+    version = importlib.metadata.version(model.wheel)
+    generation = model.module.split(".")[-2]
+    return folder / f"{_FORMAT}-{model.wheel}-{version}-{generation}-{model.name}.json"
+
+
+def main() -> None:
+    """Read the models named on the input (JSON, [[wheel, module, name], ...]) into the folder."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in json.load(sys.stdin):
+        model = Model(*row)
+        path = _path(folder, model)
         temporary = path.with_suffix(f".{os.getpid()}.new")
-        temporary.write_text(json.dumps(schema))
+        temporary.write_text(json.dumps(extract(model)))
         os.replace(temporary, path)
-        return schema
 
 
 def extract(model: Model) -> dict[str, Any]:
@@ -234,3 +249,7 @@ def _holder(annotation: Any) -> type:
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
+
+
+if __name__ == "__main__":
+    main()
