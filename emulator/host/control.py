@@ -29,8 +29,13 @@ SETTING = "EMULATOR_PORT or EMULATOR_NETWORK"
 Say = Callable[[str], None]
 
 
-def start(settings: Settings, nodes: str | None, server: str | None, say: Say) -> None:
-    """Bring everything up; what already runs stays. On failure what this call started is stopped again."""
+def start(
+    settings: Settings, nodes: str | None, server: str | None, say: Say, *, parts_only: bool = False
+) -> None:
+    """Bring everything up; what already runs stays. On failure what this call started is stopped again.
+
+    `parts_only` leaves the Azure server out: the engine, the blob service, the registry and the hub alone.
+    """
     if not sys.platform.startswith("linux"):
         raise HostError(
             "The embedded Azure needs Linux: it listens on many 127.x addresses and supervises by /proc."
@@ -46,7 +51,11 @@ def start(settings: Settings, nodes: str | None, server: str | None, say: Say) -
         supervisor = Supervisor(settings.pids, settings.logs)
         begun: list[str] = []
         try:
-            _start_all(settings, supervisor, before, wanted, begun, say)
+            wanted = _start_parts(settings, supervisor, before, wanted, begun, say)
+            if not parts_only:
+                azure = _azure(settings, wanted)
+                _spawn(azure, supervisor, begun)
+                supervisor.wait_ready(azure)
         except BaseException:
             for name in reversed(begun):
                 supervisor.stop(name)
@@ -90,14 +99,14 @@ def running(settings: Settings) -> dict[str, int | None]:
     return {name: supervisor.pid(name) for name in names}
 
 
-def _start_all(
+def _start_parts(
     settings: Settings,
     supervisor: Supervisor,
     before: Started | None,
     wanted: Started,
     begun: list[str],
     say: Say,
-) -> None:
+) -> Started:
     _require_parts(settings, wanted)
     certificates.ensure_authority(settings)
     if settings.nodes == "docker":
@@ -114,9 +123,7 @@ def _start_all(
             say(f"note: {note}")
     for service in first:
         supervisor.wait_ready(service)
-    azure = _azure(settings, wanted)
-    _spawn(azure, supervisor, begun)
-    supervisor.wait_ready(azure)
+    return wanted
 
 
 def _start_engine(

@@ -40,10 +40,10 @@ def settings_for(home: Path, nodes: str = "docker") -> Settings:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory):
-    """Blob service, registry, hub and engine, running; what `start --server standin` starts."""
+    """Blob service, registry, hub and engine, running: `start --server standin` without the Azure server."""
     settings = settings_for(tmp_path_factory.mktemp("embedded"))
     said: list[str] = []
-    control.start(settings, "docker", "standin", said.append)
+    control.start(settings, "docker", "standin", said.append, parts_only=True)
     yield settings
     control.reset(settings, said.append)
 
