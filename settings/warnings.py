@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from settings.deployment import Deployment
 from settings.environment import Environment
 from settings.errors import Path, Problem
+from settings.messages import nearest
 from settings.models import Model
 from settings.references import environment_of, image_of, parse
 from settings.stack import StackSettings
@@ -71,6 +72,7 @@ def _deployments(stack: StackSettings) -> Iterator[Problem]:
             yield Problem((*at, "environment"), reason, "Name the three routes, for vLLM port 8000.")
         yield from _download(deployment, at)
         yield from _tags(deployment, at)
+        yield from _size(deployment, at)
 
 
 def _download(deployment: Deployment, at: Path) -> Iterator[Problem]:
@@ -86,6 +88,22 @@ def _tags(deployment: Deployment, at: Path) -> Iterator[Problem]:
     if image and image.endswith(":latest"):
         reason = "`latest` may be another image on the next start of an instance."
         yield Problem((*at, "environment", "image"), reason, "Name a version, or better a digest.")
+
+
+def _size(deployment: Deployment, at: Path) -> Iterator[Problem]:
+    """Azure adds sizes, so a table cannot refuse one; a misspelt one is worth a word."""
+    from serving.errors import UnknownHardwareError
+    from serving.skus import find_size
+
+    try:
+        find_size(deployment.instance_type)
+    except UnknownHardwareError:
+        from serving.skus import skus
+
+        guess = nearest(deployment.instance_type, skus())
+        fix = f"Did you mean `{guess}`?" if guess else "See the list of sizes that managed endpoints offer."
+        reason = f"`{deployment.instance_type}` is not in the list of sizes that managed endpoints offer."
+        yield Problem((*at, "instance_type"), reason, fix)
 
 
 def _rollouts(stack: StackSettings) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ azure-ai-ml produces when they run.
 """
 
 from settings.azml.assets import content_version, environment_body, model_body
+from settings.azml.data_assets import CollectedData, data_assets
 from settings.azml.deployment import deployment_body
 from settings.azml.differences import DIFFERENCES, Difference
 from settings.azml.durations import milliseconds, seconds
@@ -20,8 +21,10 @@ from settings.azml.endpoint import endpoint_body
 
 __all__ = [
     "DIFFERENCES",
+    "CollectedData",
     "Difference",
     "content_version",
+    "data_assets",
     "deployment_body",
     "endpoint_body",
     "environment_body",

@@ -91,7 +91,8 @@ def _collector(collector: DataCollector | None, data_ids: dict[str, Any]) -> dic
 
 def _collection(collection: Collection, sampling_rate: float | None, data_id: Any) -> dict[str, Any]:
     """The sampling rate belongs to each collection in the API and to the collector in az ml."""
-    reference = collection.data if isinstance(collection.data, str) else None
+    data = collection.data
+    reference = data if isinstance(data, str) or data is None else data.data_id
     return _without_none(
         dataCollectionMode="Enabled" if collection.enabled else "Disabled",
         samplingRate=sampling_rate,

@@ -27,6 +27,7 @@ def check(stack: StackSettings) -> Iterator[Problem]:
         yield from _model(model, ("models", name))
     for name, image in stack.images.items():
         yield from _image(name, image, ("images", name))
+    yield from _same_tag(stack)
     for name, environment in stack.environments.items():
         yield from _environment(environment, ("environments", name))
     for endpoint, key, deployment in stack.deployments():
@@ -85,6 +86,17 @@ def _image(name: str, image: Image, at: Path) -> Iterator[Problem]:
     if image.build is not None and image.build.platform != "linux/amd64":
         fix = "Write `platform: linux/amd64`, or remove the key."
         yield Problem((*at, "build", "platform"), "managed endpoints run linux/amd64 images only.", fix)
+
+
+def _same_tag(stack: StackSettings) -> Iterator[Problem]:
+    """Two builds pushed under one tag overwrite each other."""
+    seen: dict[str, str] = {}
+    for name, image in stack.images.items():
+        target = f"{image.repository or name}:{image.tag}"
+        first = seen.setdefault(target, name) if image.build is not None else name
+        if first != name:
+            reason = f"pushes {target}, and so does `images.{first}`: one would overwrite the other."
+            yield Problem(("images", name), reason, "Give them different repositories or tags.")
 
 
 def reference(text: str, at: Path) -> Iterator[Problem]:

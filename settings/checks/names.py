@@ -99,6 +99,7 @@ def check(stack: StackSettings) -> Iterator[Problem]:
             for variable in deployment.environment_variables:
                 yield from _name(VARIABLE, variable, (*here, "environment_variables", variable))
     yield from _twice(stack.endpoints, ("endpoints",), "endpoint")
+    yield from _secret_names(stack)
 
 
 def _platform(stack: StackSettings) -> Iterator[Problem]:
@@ -121,6 +122,17 @@ def _platform(stack: StackSettings) -> Iterator[Problem]:
         yield from _name(ASSET, key, ("environments", key))
         yield from same(environment.name, key, ("environments", key, "name"), "environment")
         yield from _name(VERSION, environment.version, ("environments", key, "version"))
+
+
+def _secret_names(stack: StackSettings) -> Iterator[Problem]:
+    """Two endpoints that write their keys to one secret would take turns."""
+    seen: dict[str, str] = {}
+    for name, endpoint in stack.endpoints.items():
+        secret = (endpoint.key_secret_name or f"{name}-key").lower()
+        first = seen.setdefault(secret, name)
+        if first.lower() != name.lower() and endpoint.auth_mode == stack.endpoints[first].auth_mode == "key":
+            reason = f"is also the secret of the endpoint `{first}`; one key would overwrite the other."
+            yield Problem(("endpoints", name, "key_secret_name"), reason, "Choose another name.")
 
 
 def _deployment(stack: StackSettings, name: str, at: Path, rollout: str, adopted: bool) -> Iterator[Problem]:

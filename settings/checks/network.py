@@ -17,9 +17,13 @@ HOST = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:(?P<port>\d{1,5}
 
 def check(stack: StackSettings) -> Iterator[Problem]:
     """Ranges that fit into each other, subnets that are there, an address that can be dialled."""
-    if stack.network is not None and not stack.network.existing:
-        yield from _ranges(stack.network)
-    elif stack.network is not None and "private_endpoints" not in stack.network.subnets:
+    network = stack.network
+    if network is not None and not network.existing:
+        yield from _ranges(network)
+    if network is not None and network.existing and network.address_space:
+        fix = "Remove it, or set `existing: false` to have the stack make the network."
+        yield Problem(("network", "address_space"), "belongs to a network that exists already.", fix)
+    if network is not None and network.existing and "private_endpoints" not in network.subnets:
         fix = "Write `subnets: {private_endpoints: NAME or ARM id}`."
         yield Problem(("network", "subnets"), "does not name the subnet for private endpoints.", fix)
     yield from _endpoints(stack)

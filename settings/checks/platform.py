@@ -24,6 +24,9 @@ def check(stack: StackSettings) -> Iterator[Problem]:
     """What Azure refuses before any model or endpoint is involved."""
     space = stack.workspace
     yield from _existing(space)
+    if stack.resource_group.existing and stack.resource_group.tags:
+        fix = "Remove them, or set `existing: false` to have the stack make the group."
+        yield Problem(("resource_group", "tags"), "belong to a group that exists already.", fix)
     for key in PARTS:
         part = getattr(space, key)
         if part is not None:

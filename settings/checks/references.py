@@ -34,6 +34,9 @@ def _asset(text: str, versions: dict[str, str | None], at: Path, kind: str) -> I
     if found is None:
         yield _malformed(text, versions, at, kind)
         return
+    if found.label is not None and found.label != "latest":
+        fix = f"Write azureml:{found.name}@latest, or azureml:{found.name}:VERSION."
+        yield Problem(at, f"`{found.label[:80]}` is not a label: Azure ML has `latest` only.", fix)
     if found.asset_id and f"/{kind}/" not in found.asset_id.lower():
         yield Problem(at, f"is not the id of one of the {kind}.", f"Write the id of one of the {kind}.")
     if found.name not in versions:

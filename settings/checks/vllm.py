@@ -30,7 +30,7 @@ def check(stack: StackSettings) -> Iterator[Problem]:
         elif vllm_arguments.line(stack, deployment):
             where = vllm_arguments.key(stack, endpoint, name)
             for reason in _reasons(stack, deployment):
-                yield Problem(where, f"{reason}.", FIX)
+                yield Problem(where, reason if reason.endswith("?") else f"{reason}.", FIX)
 
 
 def _reasons(stack: StackSettings, deployment: Deployment) -> list[str]:

@@ -1,16 +1,23 @@
 """Whatever a stack file holds, `load` gives settings or SettingsError; and what it takes can be rendered."""
 
+import contextlib
+import io
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import settings
-from settings import defaults, warnings
+from settings import defaults, from_azml, warnings
 from settings.azml import deployment_body, endpoint_body, environment_body, model_body
 from settings.base import Section
+from settings.deployment import Deployment
+from settings.endpoint import Endpoint
 from settings.environment import Environment
 from settings.models import Model
 from settings.references import environment_of, model_of
@@ -194,3 +201,24 @@ def whole() -> dict[str, Any]:
 
 def test_the_whole_stack_is_a_good_one() -> None:
     assert attempt(whole()) is not None
+
+
+FILES = st.dictionaries(
+    st.sampled_from(["endpoint.yml", "deployment.yml", "environment.yml", "model.yml", "other.yaml"]),
+    st.one_of(
+        JUNK,
+        *(of_section(section, 4) for section in (Endpoint, Deployment, Environment, Model)),
+    ),
+    max_size=3,
+)
+
+
+@LIGHT
+@given(FILES)
+def test_any_folder_of_az_ml_files(files: dict[str, Any]) -> None:
+    """The command answers with an exit code and sentences."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        for name, body in files.items():
+            (Path(folder) / name).write_text(yaml.safe_dump(body), errors="surrogatepass")
+        with contextlib.redirect_stderr(io.StringIO()):
+            assert from_azml.main([folder, "--stack", "dev", "--project", folder]) in (0, 1, 2)

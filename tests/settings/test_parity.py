@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 import settings
-from settings.azml import deployment_body, endpoint_body, environment_body, model_body
+from settings.azml import data_assets, deployment_body, endpoint_body, environment_body, model_body
+from settings.deployment import Deployment
 from settings.environment import Environment
 from settings.models import Model
 
@@ -166,6 +167,43 @@ def test_model(row: str, azml: Any, folder: Path) -> None:
     expected = as_here(wire(azml.load_model(write(folder, body))._to_rest_object()))
     stack = stack_with(models={body["name"]: body})
     assert model_body(stack.models[body["name"]]) == expected
+
+
+class TestCollectedData:
+    """az ml registers a data asset for each collection; so must whoever sends the deployment."""
+
+    COLLECTIONS = {
+        "request": {"enabled": True},
+        "response": {"enabled": True, "data": {"name": "answers", "version": "2", "path": "azureml://d"}},
+        "known": {"enabled": True, "data": {"data_id": "/subscriptions/s/data/x"}},
+        "said": {"enabled": False, "data": "azureml:x:1"},
+    }
+
+    def deployment(self) -> Deployment:
+        server = {**TABLE["deployments"]["least"], "instance_type": "Standard_X", "data_collector": {}}
+        stack = deployment_stack({**server, "data_collector": {"collections": self.COLLECTIONS}})
+        return stack.endpoints["ep-rows"].deployments["blue"]
+
+    def test_has_az_mls_names_and_body(self, azml: Any) -> None:
+        found = data_assets("ep-rows", "blue", self.deployment())
+        names = {key: (asset.name, asset.version) for key, asset in found.items()}
+        assert names == {"request": ("ep-rows-blue-request", "1"), "response": ("answers", "2")}
+        path = "azureml://datastores/workspaceblobstore/paths/modelDataCollector/ep-rows/blue/request"
+        entity = azml.entities.Data(name="ep-rows-blue-request", version="1", path=path)
+        assert found["request"].body == wire(entity._to_rest_object())
+
+    def test_what_is_registered_already_is_named(self) -> None:
+        body = deployment_body(
+            self.deployment(), location="we", environment_id="e", data_ids={"request": "<r>"}
+        )
+        collections = body["properties"]["dataCollector"]["collections"]
+        ids = {key: value.get("dataId") for key, value in collections.items()}
+        assert ids == {
+            "request": "<r>",
+            "response": None,
+            "known": "/subscriptions/s/data/x",
+            "said": "azureml:x:1",
+        }
 
 
 @pytest.mark.parametrize("row", TABLE["refused"], ids=lambda row: f"{row['under']}.{row['key']}")

@@ -41,6 +41,11 @@ def test_a_good_stack_has_none() -> None:
         ),
         ({"endpoint": {"identity": {"type": "none"}}}, "can neither pull the image nor read the model."),
         ({"images": {"x": {"build": {}}}}, "images.x: is used by no deployment."),
+        (
+            {"server": {"instance_type": "Standard_NC24ads_A100_v5"}},
+            "deployments.blue.instance_type: `Standard_NC24ads_A100_v5` is not in the list of sizes that "
+            "managed endpoints offer. Did you mean `Standard_NC24ads_A100_v4`?",
+        ),
         ({"models": {"x": {"path": "w"}}}, "models.x: is registered and used by no deployment."),
         (
             {"server": {"image": None, "environment": {"image": "acr.azurecr.io/vllm:1"}}},
