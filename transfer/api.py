@@ -25,9 +25,10 @@ from transfer.folder import FolderSource
 from transfer.hub import HubSource
 from transfer.model import FileEntry, Report, Snapshot, snapshot_of_lock
 from transfer.pipeline import FileWork, Pipeline, Sizes
-from transfer.references import refer, release
+from transfer.references import refer, release, scratch
 from transfer.retry import Policy
 from transfer.selection import Selection
+from transfer.service_copy import LEAST, ServiceCopy
 from transfer.source import Source
 from transfer.throttle import Throttle
 from transfer.tokens import hub_token
@@ -89,6 +90,7 @@ class Request:
     reference: str = ""
     server_side_copy: str = "auto"
     known_etags: Mapping[str, str] = field(default_factory=dict)
+    service_copy_least: int = LEAST
     hub: str = ""
     sizes: Sizes = field(default_factory=Sizes)
     policy: Policy = field(default_factory=Policy)
@@ -201,7 +203,8 @@ class _Run:
         owned = "reference" if request.reference else "hand"
         sink = CopySink(self.container, prefix, there, owned, self.report, self.watcher.done)
         try:
-            self._pipeline(source.read, sink, "was read from the source").run(missing)
+            left = self._by_service(source, sink, prefix).run(missing, prefix)
+            self._pipeline(source.read, sink, "was read from the source").run(left)
         except DigestMismatch as mismatch:
             sink.drop_wrong(mismatch)
             raise
@@ -211,6 +214,27 @@ class _Run:
             for entry in snapshot.files
         }
         return Copied(snapshot, prefix, files, self.report)
+
+    def _by_service(self, source: Source, sink: CopySink, prefix: str) -> ServiceCopy:
+        def read_back(entry: FileEntry, name: str) -> None:
+            def read(_: FileEntry, offset: int, view: memoryview, moved) -> None:
+                self.container.read(name, offset, view, moved)
+
+            self._pipeline(read, _Discard(Silent()), "the service fetched").run([entry])
+
+        return ServiceCopy(
+            self.container,
+            source,
+            sink,
+            mode=self.request.server_side_copy,
+            scratch=scratch(self.request.root, prefix),
+            in_flight=self.request.sizes.in_flight,
+            read_back=read_back,
+            report=self.report,
+            note=self.watcher.note,
+            cancel=self.cancel,
+            least=self.request.service_copy_least,
+        )
 
     def verify(self) -> Report:
         snapshot = self._snapshot(self._source())

@@ -52,6 +52,9 @@ class BlobSource:
         """Left out: it would need a signature of the source's account."""
         return ""
 
+    def forget_url(self, entry: FileEntry) -> None:
+        """There was none."""
+
     def _entry(self, path: str, blob: Blob) -> FileEntry:
         known = blob.metadata.get(SHA256_KEY, ""), blob.metadata.get(GIT_KEY, "")
         if any(known):

@@ -84,8 +84,8 @@ class Container:
                 assert isinstance(item, BlobProperties)
                 modified = item.last_modified.timestamp() if item.last_modified else 0.0
                 metadata = item.metadata or {}
-                # Staged blocks without a commit are listed as an empty blob. Whether it has an ETag differs between
-                # services; that it has none of our marks does not.
+                # Staged blocks without a commit are listed as an empty blob. Whether it has an ETag differs
+                # between services; that it has none of our marks does not.
                 waiting = not item.size and SHA256_KEY not in metadata and GIT_KEY not in metadata
                 found[item.name] = Blob(
                     item.name, item.size or 0, bare(item.etag), metadata, waiting, modified
@@ -125,11 +125,34 @@ class Container:
         encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
         self._put(name, f"comp=block&blockid={encoded}", {}, body)
 
-    def stage_from(self, name: str, block_id: str, source: str, offset: int, size: int) -> None:
-        """Have the service fetch one block from `source` itself (Put Block From URL)."""
+    def stage_from(
+        self, name: str, block_id: str, source: str, offset: int, size: int, *, once: bool = False
+    ) -> None:
+        """Have the service fetch one block from `source` itself (Put Block From URL); `once`: do not try again."""
         encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
         headers = {"x-ms-copy-source": source, "x-ms-source-range": f"bytes={offset}-{offset + size - 1}"}
-        self._put(name, f"comp=block&blockid={encoded}", headers, None)
+        policy = Policy(attempts=1) if once else self._policy
+        self._put(name, f"comp=block&blockid={encoded}", headers, None, policy)
+
+    def copy_within(self, name: str, target: str, metadata: Mapping[str, str]) -> str:
+        """Copy a blob to another name of this container, with metadata of its own. Answers the ETag.
+
+        Within an account the caller's authorization covers the source (Copy Blob); a SAS has to be repeated.
+        https://learn.microsoft.com/rest/api/storageservices/copy-blob
+        """
+        source = f"{self.url}/{quote(name)}" + (f"?{self._access.query()}" if self._access.query() else "")
+        etag = self._put(target, "", _metadata(metadata) | {"x-ms-copy-source": source}, None)
+        for _ in range(600):  # usually done at once within an account
+            state = self.control(
+                lambda: self.client.get_blob_client(target).get_blob_properties().copy.status,
+                f"look at {target}",
+            )
+            if state in (None, "success"):
+                return etag
+            if state != "pending":
+                break
+            self._wire.cancel.wait(1)
+        raise DestinationError(f"copy of {name} to {target}: {state}.")
 
     def commit(
         self, name: str, block_ids: list[str], metadata: Mapping[str, str], condition: dict[str, str]
@@ -218,7 +241,9 @@ class Container:
                 "the private endpoint's DNS, HTTPS_PROXY and SSL_CERT_FILE."
             ) from None
 
-    def _put(self, name: str, query: str, headers: dict[str, str], body: Body) -> str:
+    def _put(
+        self, name: str, query: str, headers: dict[str, str], body: Body, policy: Policy | None = None
+    ) -> str:
         """One hot request: throttled, retried, renewed. Answers the ETag."""
         what = f"write {name}"
 
@@ -240,7 +265,7 @@ class Container:
             if self._retried:
                 self._retried(problem)
 
-        return retrying(send, self._policy, self._wire.cancel, noticed=noticed)
+        return retrying(send, policy or self._policy, self._wire.cancel, noticed=noticed)
 
     def _request(self, method: str, name: str, query: str, headers: dict[str, str], body: Body):
         parts = urlsplit(self.url)

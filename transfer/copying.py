@@ -55,9 +55,14 @@ class CopySink:
                 raise
             etag = self._settle(work, view, existing, problem)
         with self._lock:
-            self.etags[entry.path] = etag
             if work.count == 1:
                 self._report.bytes_sent += len(view)
+        self.committed(entry, etag)
+
+    def committed(self, entry: FileEntry, etag: str) -> None:
+        """The file is at its place, in the version `etag`."""
+        with self._lock:
+            self.etags[entry.path] = etag
         self._done(entry)
 
     def drop_wrong(self, mismatch: DigestMismatch) -> None:

@@ -54,6 +54,9 @@ class FolderSource:
         """No service can read a local file."""
         return ""
 
+    def forget_url(self, entry: FileEntry) -> None:
+        """There was none."""
+
     def _paths(self) -> Iterator[str]:
         for folder, _, names in os.walk(self._root):
             for name in names:

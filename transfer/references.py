@@ -47,6 +47,11 @@ def release(container: Container, root: str, prefix: str, reference: str, cancel
     return removed
 
 
+def scratch(root: str, prefix: str) -> str:
+    """A folder for blobs that are not verified yet; nothing serves from it."""
+    return _place(root, prefix) + "unverified/"
+
+
 def _remove_owned(container: Container, prefix: str, lock: _Lock) -> list[str]:
     removed = []
     for name, blob in container.blobs(prefix).items():

@@ -19,3 +19,6 @@ class Source(Protocol):
 
     def url(self, entry: FileEntry) -> str:
         """An address from which another service can read the file without our credentials, or ""."""
+
+    def forget_url(self, entry: FileEntry) -> None:
+        """That address does not work any more; `url` is to find another."""

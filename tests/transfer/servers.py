@@ -203,7 +203,7 @@ class FakeBlob(Loopback):
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.committed: dict[str, tuple[bytes, dict[str, str], str]] = {}
         self.staged: dict[str, dict[str, bytes]] = {}
-        self.received = 0
+        self.received = self.fetched = 0
         self.from_url = False
         self._version = 0
         super().__init__(tls)
@@ -240,7 +240,11 @@ class FakeBlob(Loopback):
             self.refuse(request, 400, "CannotVerifyCopySource")
             return
         if source:
-            body = fetch(source, request.headers["x-ms-source-range"])
+            status, body = fetch(source, request.headers["x-ms-source-range"])
+            if status >= 300:
+                self.refuse(request, 403, "CannotVerifyCopySource")
+                return
+            self.fetched += len(body)
         block = base64.b64decode(request.asked["blockid"][0]).decode()
         self.staged.setdefault(name, {})[block] = body
         request.say(201)
@@ -254,6 +258,9 @@ class FakeBlob(Loopback):
             self._write(request, name, b"".join(staged[one] for one in ids))
 
     def _put(self, request: Handler, name: str, body: bytes) -> None:
+        source = request.headers.get("x-ms-copy-source")
+        if source:
+            body = self.committed[unquote(urlsplit(source).path).lstrip("/").partition("/")[2]][0]
         if self._allowed(request, name):
             self._write(request, name, body)
 
@@ -341,7 +348,7 @@ class FakeBlob(Loopback):
         request.say(status, xml.encode(), x_ms_error_code=code, Content_Type="application/xml", **headers)
 
 
-def fetch(url: str, span: str) -> bytes:
+def fetch(url: str, span: str) -> tuple[int, bytes]:
     """What Put Block From URL does: follows no redirect."""
     import http.client
 
@@ -349,7 +356,8 @@ def fetch(url: str, span: str) -> bytes:
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     connection.request("GET", f"{parts.path}?{parts.query}", headers={"Range": span})
     with contextlib.closing(connection):
-        return connection.getresponse().read()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def git_blob(data: bytes) -> str:

@@ -1,0 +1,108 @@
+"""Server-side copy against the small blob service: probe, read back, fall back, trust.
+
+What this does not prove: that Azure takes the hub's signed addresses, or that an account behind a private endpoint
+may fetch from outside.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from servers import FakeBlob, FakeHub, pair
+
+from transfer import Request, SasAccess, copy_snapshot, verify
+from transfer.pipeline import Sizes
+from transfer.retry import Policy
+
+pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("no_leaked_threads")]
+
+WEIGHTS = "model.safetensors"
+CONTENT = {WEIGHTS: random.Random(1).randbytes(300_000), "config.json": b"{}"}
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[FakeHub, FakeBlob]]:
+    with pair(CONTENT) as both:
+        both[1].from_url = True
+        yield both
+
+
+def request(hub: FakeHub, blob: FakeBlob, mode: str) -> Request:
+    return Request(
+        source=hub.repository,
+        container_url=blob.container,
+        access=SasAccess("sig=test"),
+        hub=hub.url,
+        sizes=Sizes(65536, 3),
+        policy=Policy(attempts=3, first_wait=0.005),
+        server_side_copy=mode,
+        service_copy_least=1000,
+    )
+
+
+def arrived(blob: FakeBlob, prefix: str) -> None:
+    assert {name: data for name, (data, _, _) in blob.committed.items()} == {
+        prefix + path: data for path, data in CONTENT.items()
+    }
+
+
+def test_the_weights_do_not_go_through_this_machine_twice(ends) -> None:
+    hub, blob = ends
+    copied = copy_snapshot(request(hub, blob, "auto"))
+    assert copied.report.bytes_copied_by_service == len(CONTENT[WEIGHTS])
+    assert copied.report.bytes_sent == len(CONTENT["config.json"])
+    assert blob.committed[copied.prefix + WEIGHTS][1]["transfer_check"] == "readback"
+    arrived(blob, copied.prefix)
+    verify(request(hub, blob, "auto"))
+    assert copy_snapshot(request(hub, blob, "auto")).report.bytes_read == 0
+
+
+def test_trust_reads_nothing_back_and_says_so_in_the_marker(ends) -> None:
+    hub, blob = ends
+    copied = copy_snapshot(request(hub, blob, "trust"))
+    assert copied.report.bytes_read == len(CONTENT["config.json"])
+    assert blob.committed[copied.prefix + WEIGHTS][1]["transfer_check"] == "service"
+    arrived(blob, copied.prefix)
+
+
+def test_an_account_that_does_not_fetch_is_streamed_to(ends) -> None:
+    hub, blob = ends
+    blob.from_url = False
+    copied = copy_snapshot(request(hub, blob, "auto"))
+    assert copied.report.bytes_copied_by_service == 0
+    arrived(blob, copied.prefix)
+
+
+def test_never_does_not_even_probe(ends) -> None:
+    hub, blob = ends
+    copy_snapshot(request(hub, blob, "never"))
+    assert blob.fetched == 0
+
+
+def test_what_the_service_fetched_wrongly_is_never_seen_under_its_name(ends) -> None:
+    hub, blob = ends
+    seen: list[set[str]] = []
+    right = hub.files[WEIGHTS]
+    hub.files[WEIGHTS] = right[:-1] + b"?"  # the service is shown something else than the stream will be
+
+    def heal(handler) -> bool:
+        if handler.command == "DELETE" and "unverified" in handler.path:
+            seen.append(blob.names())
+            hub.files[WEIGHTS] = right
+        return False
+
+    blob.faults.append(heal)
+    copied = copy_snapshot(request(hub, blob, "auto"))
+    assert seen == [set()]
+    assert copied.report.bytes_copied_by_service == 0
+    arrived(blob, copied.prefix)
+
+
+def test_an_address_that_expires_meanwhile_is_replaced(ends) -> None:
+    hub, blob = ends
+    hub.cdn.uses_allowed = 1  # the probe uses it up
+    copied = copy_snapshot(request(hub, blob, "auto"))
+    assert copied.report.bytes_copied_by_service == len(CONTENT[WEIGHTS])
+    arrived(blob, copied.prefix)
