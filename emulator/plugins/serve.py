@@ -19,13 +19,14 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 def serve(plugin: Plugin) -> None:
     """Serve until the engine kills this process or goes away."""
+    parent = os.getppid()  # before the engine knows the port: afterwards it may already be gone
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(plugin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     try:
         server.wait_for_termination()
     except (

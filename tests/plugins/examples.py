@@ -202,6 +202,7 @@ EXAMPLES = (
             containerRegistry=PROVIDERS + "/Microsoft.ContainerRegistry/registries/acrplugins",
             identity={"type": "SystemAssigned"},
             managedNetwork={"isolationMode": "AllowOnlyApprovedOutbound"},
+            provisionNetworkNow=True,
         ),
         {"description": "changed"},
     ),
@@ -217,18 +218,6 @@ EXAMPLES = (
             },
         ),
         {"properties": {"description": "changed"}},
-    ),
-    Example(
-        "machinelearningservices:WorkspaceConnection",
-        _ws(
-            connectionName="hub",
-            properties={
-                "authType": "CustomKeys",
-                "category": "CustomKeys",
-                "target": "https://hub.test",
-                "credentials": {"keys": {"token": "t"}},
-            },
-        ),
     ),
     Example(
         "machinelearningservices:ManagedNetworkSettingsRule",
@@ -296,10 +285,10 @@ EXAMPLES = (
             properties={
                 "endpointComputeType": "Managed",
                 "instanceType": "Standard_NC24ads_A100_v4",
-                "model": WORKSPACE_ID + "/models/tiny/versions/1",
                 "environmentId": WORKSPACE_ID + "/environments/vllm/versions/1",
                 "livenessProbe": {"initialDelay": "PT10S"},
                 "scaleSettings": {"scaleType": "Default"},
+                "egressPublicNetworkAccess": "Enabled",  # the SDK fills it in
             },
         ),
         {"properties": {"requestSettings": {"requestTimeout": "PT1M30S"}}},
@@ -335,3 +324,8 @@ def merged(inputs: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
         known = result.get(name)
         result[name] = {**known, **value} if isinstance(known, dict) and name == "properties" else value
     return result
+
+
+def example(token: str) -> Example:
+    """Return the example of a type."""
+    return next(item for item in EXAMPLES if item.token == token)

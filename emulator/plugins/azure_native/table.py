@@ -351,12 +351,6 @@ _ROWS = (
         WORKSPACE + "/outboundRules/{ruleName}",
         f"{ML}:OutboundRuleBasicResource",
     ),
-    _row(
-        "machinelearningservices:WorkspaceConnection",
-        "2025-12-01",
-        WORKSPACE + "/connections/{connectionName}",
-        f"{ML}:WorkspaceConnectionPropertiesV2BasicResource",
-    ),
 )
 
 ROWS: dict[str, Row] = {row.token: row for row in _ROWS}
