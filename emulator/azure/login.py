@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from emulator.azure.clock import now
+from emulator.azure.forms import read_form
 from emulator.azure.principals import Principal, Principals
 from emulator.azure.store import Store
 from emulator.azure.tokens import Tokens
@@ -117,7 +118,7 @@ class Login:
         return JSONResponse({"keys": [self._tokens.public_jwk()]})
 
     async def token(self, request: Request) -> JSONResponse:
-        form = {key: str(value) for key, value in (await request.form()).items()}
+        form = dict(await read_form(request))
         if form.get("grant_type") != "client_credentials":
             return _refuse(400, "unsupported_grant_type", "only client_credentials is emulated")
         principal = self._principals.by_client(form.get("client_id", ""), form.get("client_secret", ""))

@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from emulator.azure import metadata
+from emulator.azure.forms import read_form
 from emulator.azure.gates import proxy
 from emulator.azure.principals import Principal
 from emulator.azure.resources.container_registry import login_server
@@ -71,7 +72,7 @@ class RegistryGate:
     # --- tokens
 
     async def exchange(self, request: Request) -> Response:
-        form = {key: str(value) for key, value in (await request.form()).items()}
+        form = dict(await read_form(request))
         if form.get("grant_type") not in {"access_token", "access_token_refresh_token"}:
             return _unauthorized(400, "grant_type must be access_token")
         if form.get("service", "").lower() != self._service.lower():
@@ -94,9 +95,9 @@ class RegistryGate:
         fields = {key: value for key, value in request.query_params.multi_items() if key != "scope"}
         scopes = request.query_params.getlist("scope")
         if request.method == "POST":
-            form = await request.form()
-            fields.update({key: str(value) for key, value in form.items()})
-            scopes = [str(item) for item in form.getlist("scope")]
+            form = await read_form(request)
+            fields.update(form)
+            scopes = [value for key, value in form if key == "scope"]
         principal = self._who(request, fields)
         if principal is None:
             return _unauthorized(401, "authentication required")
@@ -132,7 +133,7 @@ class RegistryGate:
             return None
         name, asked = ":".join(parts[1:-1]), parts[-1].split(",")
         if asked == ["*"]:
-            asked = list(_ACTIONS) + ["*"]
+            asked = [*_ACTIONS, "*"]
         allowed = [verb for verb in asked if self._may(principal, verb)]
         return {"type": parts[0], "name": name, "actions": allowed}
 

@@ -79,6 +79,11 @@ class ModelVersion(Version):
         parse_uri(call.cloud, new.id, uri)
         super().prepare(call, old, new)
 
+    def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
+        out = super().outputs(cloud, resource)
+        out["properties"].setdefault("flavors", {})  # azure-ai-ml iterates over it
+        return out
+
 
 class EnvironmentContainer(Container):
     type = f"{WORKSPACE}/environments"
