@@ -79,7 +79,8 @@ class TokenAccess:
         except ClientAuthenticationError as problem:
             first = str(problem).splitlines()[0]
             raise AccessDenied(
-                f"no token for the blob service: {first} Sign in (az login) or set the ARM_* or AZURE_* variables "
+                f"no token for the blob service: {first} Sign in (az login) or set the ARM_* or AZURE_* "
+                "variables "
                 "of the identity that may write to the container.",
                 status=401,
             ) from None

@@ -135,13 +135,15 @@ def plan(request: Request, *, cancel: Cancellation | None = None) -> Plan:
 def copy_snapshot(
     request: Request, *, watcher: Watcher | None = None, cancel: Cancellation | None = None
 ) -> Copied:
-    """Copy what is missing and verify what is copied. Raises `TransferError`; then nothing partial looks whole."""
+    """Copy what is missing and verify what is copied. Raises `TransferError`; then nothing partial looks
+    whole.
+    """
     with _Run(request, watcher or Silent(), cancel) as run:
         return run.copy()
 
 
 def verify(request: Request, *, watcher: Watcher | None = None, cancel: Cancellation | None = None) -> Report:
-    """Read every blob back and hold it against the source's digests. Raises `NotWhole` naming what differs."""
+    """Read every blob back and hold it against the source's digests. Raises `NotWhole`."""
     with _Run(request, watcher or Silent(), cancel) as run:
         return run.verify()
 
@@ -250,7 +252,8 @@ class _Run:
         self._finish(snapshot, planned)
         if wrong:
             raise NotWhole(
-                f"{self.request.container_url}/{prefix}: {len(wrong)} of {len(snapshot.files)} files are not what "
+                f"{self.request.container_url}/{prefix}: {len(wrong)} of {len(snapshot.files)} files are "
+                "not what "
                 f"{snapshot.repository}@{snapshot.commit} has: {', '.join(wrong[:10])}. Run the copy again."
             )
         return self.report

@@ -10,7 +10,9 @@ from transfer.errors import Cancelled
 
 
 class Cancellation:
-    """Set once; every wait of a copy ends soon after. A child is cancelled with its parent, not the reverse."""
+    """Set once; every wait of a copy ends soon after. A child is cancelled with its parent, not the
+    reverse.
+    """
 
     def __init__(self, parent: Cancellation | None = None) -> None:
         self._event = threading.Event()

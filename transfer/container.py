@@ -1,4 +1,5 @@
-"""A blob container as the copy needs it: listing and other control calls by azure-storage-blob, blocks by `Wire`.
+"""A blob container as the copy needs it: listing and other control calls by azure-storage-blob, blocks by
+`Wire`.
 
 A blob that is whole carries metadata, written in the same request that commits it: the digest it was verified
 against. A commit is atomic, an overwrite drops metadata, so one listing tells what is whole. What is left
@@ -128,7 +129,9 @@ class Container:
     def stage_from(
         self, name: str, block_id: str, source: str, offset: int, size: int, *, once: bool = False
     ) -> None:
-        """Have the service fetch one block from `source` itself (Put Block From URL); `once`: do not try again."""
+        """Have the service fetch one block from `source` itself (Put Block From URL); `once`: do not try
+        again.
+        """
         encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
         headers = {"x-ms-copy-source": source, "x-ms-source-range": f"bytes={offset}-{offset + size - 1}"}
         policy = Policy(attempts=1) if once else self._policy
@@ -231,13 +234,15 @@ class Container:
         try:
             return call()
         except HttpResponseError as problem:
-            code = str(getattr(problem, "error_code", "") or "")
+            code = getattr(problem, "error_code", "") or ""
+            code = str(getattr(code, "value", code))  # known codes are members of an enumeration
             message = (problem.message or str(problem)).splitlines()[0]
             raise refusal(f"{what} in {self.url}", problem.status_code or 0, code, message) from None
         except AzureError as problem:
             first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
             raise DestinationError(
-                f"{what} in {self.url}: {first}. The blob service cannot be reached from here; check the address, "
+                f"{what} in {self.url}: {first}. The blob service cannot be reached from here; check the "
+                "address, "
                 "the private endpoint's DNS, HTTPS_PROXY and SSL_CERT_FILE."
             ) from None
 
@@ -300,14 +305,16 @@ def refusal(what: str, status: int, code: str, message: str) -> DestinationError
     said = f"{what}: {status} {code}: {message}".rstrip(": ")
     if _FULL.search(code) or status == 507:
         return DestinationFull(
-            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or raise the "
+            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or "
+            "raise the "
             "account's quota, then run the copy again: it goes on from there.",
             status=status,
             code=code,
         )
-    if status in (401, 403):
+    if status in (401, 403) or code == "InvalidAuthenticationInfo":
         return AccessDenied(
-            f"{said}. The identity needs the role Storage Blob Data Contributor on the container (a new assignment "
+            f"{said}. The identity needs the role Storage Blob Data Contributor on the container (a new "
+            "assignment "
             "takes minutes to count), and the account's firewall must let this machine in.",
             status=status,
             code=code,

@@ -1,4 +1,6 @@
-"""The sink of a copy: blocks are staged unless an earlier run staged them, and a file is committed once it is right."""
+"""The sink of a copy: blocks are staged unless an earlier run staged them, and a file is committed once it
+is right.
+"""
 
 from __future__ import annotations
 

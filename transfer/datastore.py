@@ -67,11 +67,14 @@ class Datastore:
 
 
 def parse(uri: str, here: DatastoreId | None = None) -> tuple[DatastoreId, str]:
-    """The datastore and the path that an `azureml://` address names; the short form means the workspace of `here`."""
+    """The datastore and the path that an `azureml://` address names; the short form means the workspace of
+    `here`.
+    """
     found = _PATH.match(uri)
     if not found or (not found["subscription"] and here is None):
         raise TransferError(
-            f"{uri!r} is not the path of a datastore. It reads azureml://subscriptions/S/resourcegroups/G/workspaces/"
+            f"{uri!r} is not the path of a datastore. It reads "
+            "azureml://subscriptions/S/resourcegroups/G/workspaces/"
             "W/datastores/D/paths/P (or azureml://datastores/D/paths/P within a workspace)."
         )
     if found["subscription"]:
@@ -87,7 +90,8 @@ def lookup(which: DatastoreId, arm: Arm) -> Datastore:
     facts = arm("GET", which.arm_id, ML_API).get("properties") or {}
     if facts.get("datastoreType") != "AzureBlob":
         raise TransferError(
-            f"datastore {which.datastore} is of type {facts.get('datastoreType')!r}; models are copied to AzureBlob "
+            f"datastore {which.datastore} is of type {facts.get('datastoreType')!r}; models are copied to "
+            "AzureBlob "
             "datastores. The workspace's own is called workspaceblobstore."
         )
     account = facts["accountName"]
@@ -108,7 +112,8 @@ def stored_access(where: Datastore, arm: Arm) -> Access:
     if secrets.get("secretsType") == "Sas" and secrets.get("sasToken"):
         return SasAccess(secrets["sasToken"])
     raise TransferError(
-        f"datastore {where.id.datastore} holds neither an account key nor a SAS. Use authentication: identity."
+        f"datastore {where.id.datastore} holds neither an account key nor a SAS. Use authentication: "
+        "identity."
     )
 
 
@@ -122,6 +127,8 @@ def _account_id(which: DatastoreId, facts: dict[str, Any], account: str, arm: Ar
     if own.rpartition("/")[2].lower() == account.lower():
         return own
     raise TransferError(
-        f"datastore {which.datastore} names the account {account} without its resource group, and it is not the "
-        "workspace's own. Use workspaceblobstore, or a datastore that records subscriptionId and resourceGroup."
+        f"datastore {which.datastore} names the account {account} without its resource group, and it is "
+        "not the "
+        "workspace's own. Use workspaceblobstore, or a datastore that records subscriptionId and "
+        "resourceGroup."
     )

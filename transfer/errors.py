@@ -1,6 +1,6 @@
-"""Errors of the copy: what is wrong, why it matters, how to fix it. One class for each thing a caller can act on."""
-
-# ruff: noqa: N818 - the names say what happened, and every one of them is a TransferError
+"""Errors of the copy: what is wrong, why it matters, how to fix it. One class for each thing a caller can
+act on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Cancelled(TransferError):
 
 
 class Retryable(TransferError):
-    """A failure that may pass. `after` is the number of seconds the other side asked us to wait, if it did."""
+    """A failure that may pass. `after`: seconds that the other side asked us to wait."""
 
     def __init__(self, message: str, *, after: float | None = None, busy: bool = False) -> None:
         super().__init__(message)
@@ -36,8 +36,10 @@ class DigestMismatch(TransferError):
     def __init__(self, path: str, kind: str, expected: str, actual: str, where: str) -> None:
         self.path, self.kind, self.expected, self.actual = path, kind, expected, actual
         super().__init__(
-            f"{path}: the {kind} of what {where} is {actual}, but the source lists {expected}. The file was not "
-            "committed. Run the copy again; if it stays, the source or a proxy in between changes bytes, or the "
+            f"{path}: the {kind} of what {where} is {actual}, but the source lists {expected}. The file "
+            "was not "
+            "committed. Run the copy again; if it stays, the source or a proxy in between changes bytes, "
+            "or the "
             "lock is not of this commit (make lock)."
         )
 

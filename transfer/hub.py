@@ -134,7 +134,8 @@ class HubSource:
         tag = (answer.headers.get("X-Linked-Etag") or "").removeprefix("W/").strip('"')
         if _HEX.match(tag) and len(tag) == len(entry.digest) and tag != entry.digest:
             raise SourceChanged(
-                f"{entry.path}: the hub now lists {tag}, but {entry.digest} was pinned. Pin the model again (make lock)."
+                f"{entry.path}: the hub now lists {tag}, but {entry.digest} was pinned. Pin the model "
+                "again (make lock)."
             )
 
     def _tree(self, commit: str) -> Iterator[dict[str, Any]]:
@@ -174,7 +175,9 @@ class HubSource:
         return (there.scheme, there.netloc) == (hub.scheme, hub.netloc)
 
     def _refuse(self, answer: Answer, path: str) -> None:
-        """Raise for an answer that is no success: what passes as `Retryable`, the rest with what to do about it."""
+        """Raise for an answer that is no success: what passes as `Retryable`, the rest with what to do
+        about it.
+        """
         status = answer.status
         if status < 300:
             return
@@ -195,7 +198,8 @@ class HubSource:
 def _advice(what: str, status: int, code: str, with_token: bool) -> str:
     if code == "GatedRepo":
         return (
-            f"{what}: the repository is gated ({status}). Accept its terms on the hub with the account whose token "
+            f"{what}: the repository is gated ({status}). Accept its terms on the hub with the account "
+            "whose token "
             "is used, and give that token (HF_TOKEN, or a reference to it in the model's `token`)."
         )
     if code in ("RevisionNotFound", "EntryNotFound"):

@@ -38,7 +38,8 @@ def arm(credential: TokenCredential) -> Arm:
                 )
             if answer.status >= 300:
                 raise TransferError(
-                    f"{method} {path}: {answer.status} {text[:300].decode(errors='replace')} Check the path and that "
+                    f"{method} {path}: {answer.status} {text[:300].decode(errors='replace')} Check the "
+                    "path and that "
                     "the identity may read the workspace."
                 )
             return json.loads(text)

@@ -1,4 +1,6 @@
-"""What is copied: files with digests, a snapshot of them, and what a run did. Plain values, no input or output."""
+"""What is copied: files with digests, a snapshot of them, and what a run did. Plain values, no input or
+output.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class FileEntry:
         _check_name(self.path)
         if not (self.sha256 or self.git_blob):
             raise TransferError(
-                f"{self.path}: neither a SHA-256 nor a git blob id is known, so nothing could tell a whole copy "
+                f"{self.path}: neither a SHA-256 nor a git blob id is known, so nothing could tell a "
+                "whole copy "
                 "from a damaged one. Write the lock again (make lock)."
             )
 
@@ -54,7 +57,8 @@ def _check_name(path: str) -> None:
         ord(char) < 32 or char in "\x7f\ufffe\uffff" or "\ud800" <= char <= "\udfff" for char in path
     ):
         raise TransferError(
-            f"{path!r}: the blob service stores no backslash (it becomes a slash) and no control character in a "
+            f"{path!r}: the blob service stores no backslash (it becomes a slash) and no control "
+            "character in a "
             "name. Rename the file at the source, or leave it out with ignore_patterns."
         )
     if len(path) > 900 or len(segments) > 240:  # of 1024 and 254; the folder of the copy comes before it

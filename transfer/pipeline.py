@@ -1,4 +1,5 @@
-"""Files in blocks, read by several threads, hashed in order, given to a sink: the shape of every copy and check.
+"""Files in blocks, read by several threads, hashed in order, given to a sink: the shape of every copy and
+check.
 
 Memory is bounded by one buffer a thread, whatever the sizes of files. Threads take blocks in order, so the
 lowest block under way never waits for another and the others wait for it at most; a failure cancels all of
@@ -73,7 +74,8 @@ class FileWork:
         return offset, min(self.block_size, self.entry.size - offset)
 
     def hash(self, index: int, view: memoryview) -> str:
-        """Wait until the blocks before are hashed, hash this one, answer its id. Raises `DigestMismatch` at the end.
+        """Wait until the blocks before are hashed, hash this one, answer its id. Raises `DigestMismatch` at
+        the end.
 
         The id is the index and the SHA-256 of the file up to the end of this block. So one pass over the
         bytes gives both the digest of the file and ids that say what is staged, and an id that matches
@@ -113,7 +115,9 @@ class FileWork:
 
 
 class Pipeline:
-    """Runs files through `read`, hash and `sink`; `run` returns when all is done and every thread has ended."""
+    """Runs files through `read`, hash and `sink`; `run` returns when all is done and every thread has
+    ended.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,6 @@
-"""How a run is shown: bars on a terminal (rich), plain lines in a log. Neither is asked for by the library itself."""
+"""How a run is shown: bars on a terminal (rich), plain lines in a log. Neither is asked for by the library
+itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Who needs a copied folder: one empty blob for each, beside the models, and a lease so that nobody counts wrongly.
+"""Who needs a copied folder: one empty blob for each, beside the models, and a lease so that nobody counts
+wrongly.
 
 A folder is shared by everything that wants the same repository, commit and selection. It is removed with
 its last reference, and of it only what a referencing copy wrote. The lease makes "count, then remove" and
@@ -63,7 +64,9 @@ def _remove_owned(container: Container, prefix: str, lock: _Lock) -> list[str]:
 
 
 class _Lock:
-    """A held lease; `last` says that nobody refers to the folder any more, so that the lock blob may go too."""
+    """A held lease; `last` says that nobody refers to the folder any more, so that the lock blob may go
+    too.
+    """
 
     def __init__(self, container: Container, blob, lease, what: str) -> None:
         self._container, self._blob, self._lease, self._what = container, blob, lease, what

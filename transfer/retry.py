@@ -47,7 +47,9 @@ def retrying(
     noticed: Callable[[Retryable], None] | None = None,
     progress: Callable[[], int] = lambda: 0,
 ) -> T:
-    """Run `action` until it succeeds; `Retryable` is tried again. Progress (in bytes) starts the count anew."""
+    """Run `action` until it succeeds; `Retryable` is tried again. Progress (in bytes) starts the count
+    anew.
+    """
     attempt, before = 0, progress()
     while True:
         cancel.check()

@@ -70,14 +70,17 @@ class Selection:
             pickles = sum(_any(entry.path, PICKLE) for entry in given)
             hint = f" {pickles} pickle files are left out: include_pickle takes them." if pickles else ""
             raise TransferError(
-                f"{repository}: none of its {len(given)} files is selected, so there would be no model.{hint} "
+                f"{repository}: none of its {len(given)} files is selected, so there would be no "
+                f"model.{hint} "
                 "Change allow_patterns or ignore_patterns."
             )
         return taken
 
     @property
     def name(self) -> str:
-        """A short name of a selection that is not the default; it keeps different selections in different folders."""
+        """A short name of a selection that is not the default; it keeps different selections in different
+        folders.
+        """
         if self == Selection():
             return ""
         return sha256(repr((self.allow, self.ignore, self.include_pickle)).encode()).hexdigest()[:8]

@@ -1,4 +1,5 @@
-"""Server-side copy: the blob service fetches the blocks from the hub's signed address itself (Put Block From URL).
+"""Server-side copy: the blob service fetches the blocks from the hub's signed address itself (Put Block
+From URL).
 
 Tried with one block first, because whether an account (behind a private endpoint, say) may fetch from
 outside is not documented; whatever cannot be copied so is left to the stream. The service cannot check a

@@ -1,4 +1,6 @@
-"""How many uploads may be under way: half as many when the storage says busy, slowly more while it does not."""
+"""How many uploads may be under way: half as many when the storage says busy, slowly more while it does
+not.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def hub_token(
     if reference.startswith("https://") and "/secrets/" in urlsplit(reference).path:
         return _Secret(reference, wire, credential, vault_audience).get
     raise TransferError(
-        "token: neither env:NAME nor the URI of a Key Vault secret (https://VAULT/secrets/NAME). A token itself does not "
+        "token: neither env:NAME nor the URI of a Key Vault secret (https://VAULT/secrets/NAME). A token "
+        "itself does not "
         "belong in a configuration; put it into an environment variable or a vault and refer to it."
     )
 
@@ -91,7 +92,8 @@ class _Secret:
             text = answer.text()
         if answer.status >= 300:
             raise SourceError(
-                f"token: the vault answers {answer.status} for {self._uri}. The identity needs the role Key Vault Secrets "
+                f"token: the vault answers {answer.status} for {self._uri}. The identity needs the role "
+                "Key Vault Secrets "
                 "User there, and the vault's firewall must let this machine in."
             )
         return json.loads(text)["value"].strip()

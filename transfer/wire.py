@@ -1,4 +1,5 @@
-"""HTTP as the hot path needs it: threads, http.client, bytes read into buffers that exist, memoryviews sent as they are.
+"""HTTP as the hot path needs it: threads, http.client, bytes read into buffers that exist, memoryviews sent
+as they are.
 
 requests, httpx and aiohttp copy each byte several times; measured, they need two to four times the CPU.
 What is left out: redirects, retries and meaning, which the source and the destination know. Proxies come
@@ -36,7 +37,9 @@ class Answer:
     where: str
 
     def read_into(self, view: memoryview) -> int:
-        """Read up to `len(view)` bytes of the body; 0 at its end, early or not. Network trouble is `Retryable`."""
+        """Read up to `len(view)` bytes of the body; 0 at its end, early or not. Network trouble is
+        `Retryable`.
+        """
         with _trouble(self.where):
             return self._raw.readinto(view)
 
@@ -47,7 +50,9 @@ class Answer:
 
 
 class Wire:
-    """Connections kept for reuse by any number of threads. Closing it, or cancelling, ends what is under way."""
+    """Connections kept for reuse by any number of threads. Closing it, or cancelling, ends what is under
+    way.
+    """
 
     def __init__(self, cancel: Cancellation, *, timeout: float = 60.0, connect_timeout: float = 15.0) -> None:
         """`timeout` (seconds) bounds each wait for bytes, not a whole request."""
@@ -186,7 +191,8 @@ def _trouble(where: str) -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as problem:
         raise TransferError(
-            f"{where}: the certificate is not trusted ({problem.verify_message}). Name the bundle of the authority "
+            f"{where}: the certificate is not trusted ({problem.verify_message}). Name the bundle of the "
+            "authority "
             "that issued it in SSL_CERT_FILE."
         ) from None
     except (OSError, http.client.HTTPException) as problem:

@@ -1,7 +1,8 @@
-"""The two ends of the benchmark: a hub of synthetic safetensors without a disk, and a blob service that drops bytes.
+"""The two ends of the benchmark: a hub of synthetic safetensors without a disk, and a blob service that
+drops bytes.
 
-Both run in a process of their own and are as cheap as Python allows, so that the clients are what is measured.
-`python servers.py hub|sink --port N [--tls CERT KEY] ...`; prints "ready" when it listens.
+Both run in a process of their own and are as cheap as Python allows, so that the clients are what is
+measured. `python servers.py hub|sink --port N [--tls CERT KEY] ...`; prints "ready" when it listens.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ REPOSITORY = "bench/synthetic"
 
 
 class Synthetic:
-    """A safetensors file of `size` bytes: a true header, then a seeded pattern from its own starting point."""
+    """A safetensors file of `size` bytes: a true header, then a seeded pattern."""
 
     def __init__(self, pattern: memoryview, size: int, seed: int) -> None:
         head = b'{"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}'
@@ -178,7 +179,9 @@ class Hub(Server):
 
 
 class Sink(Server):
-    """A blob service that keeps names, sizes and metadata and drops the bytes. `/_received` tells how many came."""
+    """A blob service that keeps names, sizes and metadata and drops the bytes. `/_received` tells how many
+    came.
+    """
 
     def __init__(self, port: int, tls: list[str] | None) -> None:
         super().__init__(port, tls)

@@ -96,7 +96,7 @@ def certificates(folder: Path) -> tuple[str, str, str]:
 
 
 class Identity:
-    """A credential whose tokens Azurite's `--oauth basic` takes: any well-formed JWT of the right audience."""
+    """A credential whose tokens Azurite's `--oauth basic` takes: any JWT of the right audience."""
 
     def __init__(self, seconds: float = 3600) -> None:
         self.seconds, self.given = seconds, 0

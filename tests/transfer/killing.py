@@ -1,4 +1,6 @@
-"""A proxy that counts the bytes of block bodies on their way to the blob service and kills the sender at one of them."""
+"""A proxy that counts the bytes of block bodies on their way to the blob service and kills the sender at
+one of them.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class Where:
 
 @dataclass
 class KillingProxy:
-    """Forwards to `upstream` (host, port). `arm` sets the victim and the byte; `sent` counts over all runs."""
+    """Forwards to `upstream` (host, port). `arm` sets the victim and the byte; `sent` counts."""
 
     upstream: tuple[str, int]
     sent: int = 0

@@ -13,7 +13,7 @@ STORE = "/providers/Microsoft.MachineLearningServices/workspaces/ws/datastores/w
 
 
 class FakeArm(Loopback):
-    """`blob` is the account's blob endpoint, `container` the datastore's; `gone` makes the datastore a 404."""
+    """`blob` is the account's blob endpoint, `container` the datastore's; `gone`: no datastore."""
 
     def __init__(self, blob: str, container: str) -> None:
         self.blob, self.container, self.gone = blob, container, False

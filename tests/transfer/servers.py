@@ -1,8 +1,8 @@
 """Small servers for the tests: a hub and a blob service whose every request can be made to go wrong.
 
-Each is a plain threaded HTTP server on loopback. `faults` is a list of functions asked, in order, before a request
-is answered; one that returns True has dealt with the request itself. Nothing here is a model of Azure: Azurite is
-used for that; this is for what Azurite never does.
+Each is a plain threaded HTTP server on loopback. `faults` is a list of functions asked, in order, before a
+request is answered; one that returns True has dealt with the request itself. Nothing here is a model of
+Azure: Azurite is used for that; this is for what Azurite never does.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Loopback:
 
 
 class FakeHub(Loopback):
-    """One repository: `files` path -> content. Files in `lfs` redirect to a signed address on the second server."""
+    """One repository: `files` path -> content. Files in `lfs` redirect to a signed address on the second
+    server.
+    """
 
     def __init__(
         self, files: dict[str, bytes], repository: str = "org/model", commit: str = "c" * 40
@@ -198,7 +200,9 @@ def serve(request: Handler, data: bytes, **headers: str) -> None:
 
 
 class FakeBlob(Loopback):
-    """Containers are not modelled: the first path segment is one. Conditions, staged blocks, metadata, leases are."""
+    """Containers are not modelled: the first path segment is one. Conditions, staged blocks, metadata,
+    leases are.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.committed: dict[str, tuple[bytes, dict[str, str], str]] = {}

@@ -1,4 +1,6 @@
-"""Any tree of files arrives identical: a property test against Azurite over TLS, from a hub and from a folder."""
+"""Any tree of files arrives identical: a property test against Azurite over TLS, from a hub and from a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ def _usable(name: str) -> bool:
     return name not in (".", "..") and len(name.encode()) < 200
 
 
-# Anything a file system takes, but what the service would rename: backslashes, control characters, surrogates.
+# Anything a file system takes, but what the service would rename: backslashes, control characters,
+# surrogates.
 NAMES = st.text(
     st.one_of(
         st.sampled_from(" %+&?#=;@~'\"<>[]{}()!$,^`|*:.éüß漢字😀\u0301-_"),

@@ -1,7 +1,8 @@
-"""Every fault, on every block of a small model: the copy completes identical, or says why and leaves nothing wrong.
+"""Every fault, on every block of a small model: the copy completes identical, or says why and leaves
+nothing wrong.
 
-The servers are those of servers.py, on loopback. What this does not prove: that Azure or the hub answer with these
-very codes; Azurite is used in test_azurite.py.
+The servers are those of servers.py, on loopback. What this does not prove: that Azure or the hub answer
+with these very codes; Azurite is used in test_azurite.py.
 """
 
 from __future__ import annotations
@@ -261,7 +262,7 @@ def test_a_gated_repository_says_what_to_do(ends, monkeypatch) -> None:
     hub.token = "hf_secret"
     monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    with pytest.raises(TransferError, match="gated.*HF_TOKEN"):
+    with pytest.raises(TransferError, match=r"gated.*HF_TOKEN"):
         copy_snapshot(request(hub, blob))
     assert blob.names() == set()
 
@@ -334,7 +335,9 @@ def test_an_expired_azure_token_is_renewed(ends, block: int) -> None:
 
 
 class HeaderOnly(TokenAccess):
-    """Tokens on the hot path; azure-storage-blob refuses to send tokens over plain http, so listings go without."""
+    """Tokens on the hot path; azure-storage-blob refuses to send tokens over plain http, so listings go
+    without.
+    """
 
     def sdk(self):
         return None

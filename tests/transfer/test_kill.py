@@ -1,6 +1,7 @@
 """`kill -9` at a hundred points: the next run completes, everything is verified, little is sent twice.
 
-The destination is Azurite behind a proxy that counts bytes and kills the copying process in the middle of them.
+The destination is Azurite behind a proxy that counts bytes and kills the copying process in the middle of
+them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The dynamic provider against Azurite and a control plane of four answers: what it creates, sees, repairs, removes."""
+"""The dynamic provider against Azurite and a control plane of four answers: what it creates, sees, repairs,
+removes.
+"""
 
 from __future__ import annotations
 

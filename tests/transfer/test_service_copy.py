@@ -1,7 +1,7 @@
 """Server-side copy against the small blob service: probe, read back, fall back, trust.
 
-What this does not prove: that Azure takes the hub's signed addresses, or that an account behind a private endpoint
-may fetch from outside.
+What this does not prove: that Azure takes the hub's signed addresses, or that an account behind a private
+endpoint may fetch from outside.
 """
 
 from __future__ import annotations

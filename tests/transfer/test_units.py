@@ -1,4 +1,6 @@
-"""The small parts without sockets: names, selections, locks, waits, throttle, references to tokens, datastore paths."""
+"""The small parts without sockets: names, selections, locks, waits, throttle, references to tokens,
+datastore paths.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +41,32 @@ class TestNames:
 
 
 class TestSelection:
-    FILES = ("model.safetensors", "pytorch_model.bin", "config.json", "tokenizer.model", "original/x.safetensors",
-             "chat_template.jinja", "README.md", "figures/a.png", "model.gguf", "x.onnx", "modeling.py")  # fmt: skip
+    FILES = (
+        "model.safetensors",
+        "pytorch_model.bin",
+        "config.json",
+        "tokenizer.model",
+        "original/x.safetensors",
+        "chat_template.jinja",
+        "README.md",
+        "figures/a.png",
+        "model.gguf",
+        "x.onnx",
+        "modeling.py",
+    )
 
     def taken(self, selection: Selection) -> set[str]:
         return {path for path in self.FILES if selection.takes(path)}
 
     def test_default_is_what_a_server_needs(self) -> None:
         assert self.taken(Selection()) == {
-            "model.safetensors", "config.json", "tokenizer.model", "chat_template.jinja", "README.md", "modeling.py",
-        }  # fmt: skip
+            "model.safetensors",
+            "config.json",
+            "tokenizer.model",
+            "chat_template.jinja",
+            "README.md",
+            "modeling.py",
+        }
 
     def test_pickle_only_when_asked_for(self) -> None:
         assert self.taken(Selection(allow=("*",), ignore=())) == set(self.FILES) - {"pytorch_model.bin"}
