@@ -185,7 +185,9 @@ def dump_resource(state: State, seal: Seal) -> dict[str, Any]:
         elif attribute == "custom_timeouts" and value:
             value = {k: v for k, v in vars(value).items() if v}
         elif attribute == "stack_trace":
-            value = [{"sourcePosition": position} for position in value]
+            value = [{"sourcePosition": position} if position else {} for position in value]
+        elif attribute == "property_dependencies":
+            value = {name: value[name] for name in sorted(value)}
         if value or attribute in _ALWAYS:
             out[key] = _numbers(value) if attribute == "custom_timeouts" else value
     return {**out, **state.extra}

@@ -484,10 +484,11 @@ class Deployment:
                 parents[state.urn] = state.parent
                 continue
             new.dependencies = [urn for urn in new.dependencies if urn in present]
-            new.property_dependencies = {
+            kept = {
                 key: [urn for urn in listed if urn in present]
                 for key, listed in new.property_dependencies.items()
             }
+            new.property_dependencies = {key: listed for key, listed in kept.items() if listed}
             new.replace_with = [urn for urn in new.replace_with if urn in present]
             if new.deleted_with not in present:
                 new.deleted_with = ""

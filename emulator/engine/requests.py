@@ -46,10 +46,12 @@ def inherit_providers(options: Any, parent: dict[str, str] | None) -> None:
 
 def dependencies(request: Any, properties: Properties) -> tuple[list[str], dict[str, list[str]]]:
     """All dependencies, and those of each property. Old SDKs send no map: then each property has all of them."""
-    every = list(dict.fromkeys(request.dependencies))
+    every = sorted(
+        set(request.dependencies)
+    )  # sent as a set: sorted, so that state does not change without reason
     if not request.propertyDependencies and not request.remote:
         return every, {key: list(every) for key in properties}
-    return every, {key: list(dict.fromkeys(d.urns)) for key, d in request.propertyDependencies.items()}
+    return every, {key: sorted(set(d.urns)) for key, d in request.propertyDependencies.items()}
 
 
 def upgrade(properties: Properties, by_property: dict[str, list[str]]) -> Properties:
@@ -77,7 +79,7 @@ def dependencies_of_outputs(
     properties: Properties, explicit: Iterable[str]
 ) -> tuple[list[str], dict[str, list[str]]]:
     by_property = {key: sorted(output_dependencies(value)) for key, value in properties.items()}
-    every = list(dict.fromkeys([*explicit, *(urn for listed in by_property.values() for urn in listed)]))
+    every = sorted({*explicit, *(urn for listed in by_property.values() for urn in listed)})
     return every, by_property
 
 

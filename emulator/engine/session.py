@@ -260,13 +260,13 @@ class Session:
                 loop.add_signal_handler(number, interrupted)
 
     def _add_history(self, started: float, outcome: Outcome) -> None:
-        config = {key: {"string": value} for key, value in self.target.config.blinded().items()}
         info = {
             "kind": _KINDS[self.options.kind],
             "startTime": int(started),
             "message": self.target.message,
             "environment": {"exec.kind": "cli"},
-            "config": config,
+            "config": self.target.config.values,
+            "version": 0,
             "result": "failed" if outcome.error else "succeeded",
             "endTime": int(time.time()),
             "resourceChanges": outcome.changes,

@@ -166,6 +166,8 @@ def _normal(document: dict[str, Any]) -> Any:
     for identifier, name in ids.items():
         text = text.replace(identifier, name)
     resources = [{k: v for k, v in r.items() if k not in _TIMES} for r in json.loads(text)]
+    for resource in resources:  # Pulumi keeps dependencies as sets; their order in the file is chance
+        resource["dependencies"] = sorted(resource.get("dependencies", ()))
     return {
         "version": document["version"],
         "features": document.get("features"),
