@@ -151,6 +151,8 @@ def _stop_all(settings: Settings, say: Say) -> None:
     _sweep(settings, started)
     if supervisor.stop("dockerd", grace=30):
         stopped.append("dockerd")
+    if started and started.engine_is_ours:
+        engine.tidy(settings)
     say("stopped: " + ", ".join(stopped) if stopped else "the embedded Azure is not running")
 
 

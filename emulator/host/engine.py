@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from emulator.host.errors import HostError
@@ -85,20 +87,42 @@ def own_service(settings: Settings) -> Service:
             )
     folder = settings.home / "docker"
     folder.mkdir(parents=True, exist_ok=True)
-    # Sockets' paths are limited to 107 bytes, which a folder of a user's may exceed.
-    socket = f"/run/embedded-azure-{instance_id(settings)}.sock"
-    argv = ["dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
-    argv += ["--pidfile", str(folder / "dockerd.pid"), "--host", f"unix://{socket}"]
+    run = _run_folder(settings)
+    run.mkdir(mode=0o700, exist_ok=True)
+    argv = ["dockerd", "--data-root", str(folder), "--exec-root", str(run / "exec")]
+    argv += ["--pidfile", str(run / "dockerd.pid"), "--host", own_address(settings)]
+    # Left by an engine that was killed; dockerd refuses to start while the number belongs to any process.
+    (run / "dockerd.pid").unlink(missing_ok=True)
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     return Service(
         name="dockerd",
         argv=argv,
         environment={"PATH": path},
-        ready=lambda: answers(f"unix://{socket}"),
+        ready=lambda: answers(own_address(settings)),
         patience=60,
         grace=30,
     )
 
 
 def own_address(settings: Settings) -> str:
-    return f"unix:///run/embedded-azure-{instance_id(settings)}.sock"
+    return f"unix://{_run_folder(settings)}/docker.sock"
+
+
+def tidy(settings: Settings) -> None:
+    """Remove what our engine leaves behind when it has ended: its mounts and its folder of sockets."""
+    run = _run_folder(settings)
+    for folder in (run, settings.home / "docker"):
+        for point in sorted(_mount_points(folder), reverse=True):
+            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def _run_folder(settings: Settings) -> Path:
+    """In /run, because a socket's path is limited to 107 bytes, which a folder of a user's may exceed."""
+    return Path(f"/run/embedded-azure-{instance_id(settings)}")
+
+
+def _mount_points(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4] for line in lines]
+    return [point for point in points if f"{point}/".startswith(f"{folder}/")]
