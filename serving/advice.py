@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from serving.errors import ServingError
-from serving.estimate import FITS, Case, estimate, holds
+from serving.estimate import FITS, SHORTEST, Case, estimate, holds
 from serving.skus import Sku, skus
-
-SMALLEST_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,13 @@ def longest_length(case: Case) -> int | None:
 
     if fits(top):
         return top
-    low, high = min(SMALLEST_LENGTH, top), top
+    low, high = min(SHORTEST, top), top
     if not fits(low):
         return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return low - low % 16 if low >= SMALLEST_LENGTH else low
+    return low - low % 16 if low >= SHORTEST else low
 
 
 def parallel_size(case: Case) -> int | None:

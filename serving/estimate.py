@@ -25,6 +25,7 @@ from serving.versions import Behaviour, behaviour
 from serving.vllm_args import VllmArgs, check_parallelism
 from serving.weights import Weights, weights
 
+SHORTEST = 256  # tokens of a request below which nobody would call it served
 FITS, BORDERLINE, NO, UNKNOWN = "fits", "borderline", "no", "unknown"
 
 FP8_CACHE = {"fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc"}
@@ -107,13 +108,22 @@ class Case:
     def length(self) -> int | None:
         """The request length vLLM will promise: the argument, else what the model was made for."""
         asked = self.args.get("max_model_len")
-        return asked if isinstance(asked, int) and asked > 0 else self.facts.max_length
+        if isinstance(asked, int) and asked > 0:
+            return asked
+        return self.facts.default_length if self.version.longrope_starts_short else self.facts.max_length
+
+    @property
+    def finds_its_length(self) -> bool:
+        """`--max-model-len auto`: vLLM lowers the length to what its cache holds."""
+        return self.args.get("max_model_len") == -1
 
     @property
     def cache_bytes(self) -> int:
         """Bytes of one element in the KV cache."""
         asked = self.args.get("kv_cache_dtype", "auto")
-        if asked in FP8_CACHE or (asked == "auto" and self.facts.kv_cache_fp8):
+        if asked in FP8_CACHE:
+            return 1
+        if asked == "auto" and self.facts.kv_cache_fp8 and self.version.follows_checkpoint_cache:
             return 1
         if asked in {"bfloat16", "float16"}:
             return 2
@@ -290,6 +300,11 @@ def judge(case: Case, parts: Parts, cache: Layout) -> tuple[str, list[str]]:
             "the model's length is unknown (no max_position_embeddings, no --max-model-len):"
             f" it starts for lengths up to about {cache.tokens(max(low, 0.0), 16 * BLOCK_TOKENS)} tokens"
         ]
+    if case.finds_its_length:
+        length = min(length, cache.tokens(max(low, 0.0), length))
+        if length < SHORTEST:
+            return BORDERLINE, [f"--max-model-len auto would leave {length} tokens"]
+        return FITS, [f"--max-model-len auto: vLLM lowers the length to what fits, about {length} tokens"]
     need = cache.bytes_for(length)
     have = f"one request of {length} tokens needs {_gib(need)} of KV cache, {_gib(kv)} are left"
     if high < need:
@@ -319,6 +334,9 @@ def _sure(case: Case, parts: Parts) -> float:
 
 def _cannot_run(case: Case) -> str | None:
     asked = case.args.get("dtype", "auto")
+    most, length = case.facts.max_length, case.length
+    if most and length and length > most:
+        return f"--max-model-len {length} is more than the model's {most} tokens: vLLM refuses to start"
     if case.gpu.capability < 7.0:
         return f"{case.gpu.name} is older than what vLLM's images support (compute capability 7.0)"
     if case.gpu.capability < 8.0 and asked == "bfloat16":

@@ -12,11 +12,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT
 from serving.errors import UnknownModelError
+from serving.gpus import DATA
 from serving.quantization import Quantization, read_quantization
 
 DTYPE_BYTES = {
@@ -66,7 +68,8 @@ class ModelFacts:
     latent_dim: int | None  # kv_lora_rank + qk_rope_head_dim: multi-head latent attention
     dtype: str
     tied: bool
-    max_length: int | None
+    max_length: int | None  # the longest request vLLM accepts
+    default_length: int | None  # what it serves when --max-model-len is not given
     experts: Experts | None
     quantization: Quantization
     multimodal: bool
@@ -106,7 +109,7 @@ def facts(raw: Any) -> ModelFacts:
     hidden = _number(text, "hidden_size", "n_embd", "d_model")
     count = _number(text, "num_hidden_layers", "n_layer", "num_layers")
     heads = _optional(text, "num_attention_heads", "n_head")
-    latent = _latent_dim(text, architecture)
+    latent, lengths = _latent_dim(text, architecture), _lengths(raw, text)
     head_dim = None if latent else _head_dim(text, hidden, heads)
     return ModelFacts(
         architecture=architecture or "not named",
@@ -120,7 +123,8 @@ def facts(raw: Any) -> ModelFacts:
         latent_dim=latent,
         dtype=_dtype(raw, text),
         tied=_tied(raw, text),
-        max_length=_max_length(text),
+        max_length=lengths.most,
+        default_length=lengths.default,
         experts=_experts(text, count),
         quantization=read_quantization(raw, text),
         multimodal=bool(raw.get("multimodal")) or any(raw.get(key) for key in MULTIMODAL_KEYS),
@@ -139,9 +143,23 @@ def _language_model(raw: Mapping[str, Any]) -> Mapping[str, Any]:
         nested = raw.get(key)
         if isinstance(nested, Mapping):
             outer = {name: value for name, value in raw.items() if not isinstance(value, Mapping)}
-            # A nested null or an absent key means the outer value: some repositories repeat nothing.
-            return outer | {name: value for name, value in nested.items() if value is not None}
+            # What is left out equals the class's default; outer values come before those.
+            stated = {name: value for name, value in nested.items() if value is not None}
+            unstated = {name: value for name, value in defaults_of(nested).items() if name not in nested}
+            return {**unstated, **outer, **stated}
     return raw
+
+
+def defaults_of(nested: Mapping[str, Any]) -> Mapping[str, Any]:
+    """transformers' defaults for a nested model type; a configuration of its own is written in full."""
+    found: Mapping[str, Any] = _model_defaults().get(str(nested.get("model_type")), {})
+    return found
+
+
+@cache
+def _model_defaults() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((DATA / "model_defaults.json").read_text())["model_types"]
+    return found
 
 
 def _architecture(raw: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
@@ -272,19 +290,46 @@ def _tied(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return bool(value)
 
 
-def _max_length(text: Mapping[str, Any]) -> int | None:
-    length = _optional(text, "max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
-    scaling = text.get("rope_scaling") or text.get("rope_parameters")
-    if length is None or not isinstance(scaling, Mapping):
-        return length
-    kind = scaling.get("rope_type") or scaling.get("type")
-    factor = scaling.get("factor")
-    # vLLM's `_get_and_verify_max_len`: these types already state the scaled length.
-    if kind in {None, "default", "llama3", "mrope", "longrope", "su"} or not isinstance(factor, int | float):
-        return length
-    if kind == "yarn":
-        length = _optional(scaling, "original_max_position_embeddings") or length
-    return int(length * factor)
+@dataclass(frozen=True)
+class Lengths:
+    """`default`: what vLLM serves when not told; `most`: what it accepts. They differ for LongRoPE only."""
+
+    default: int | None
+    most: int | None
+
+
+# The stated length is the scaled one already (`_get_and_verify_max_len` of 0.32.0; yarn only since then).
+SCALED_ALREADY = {None, "default", "su", "longrope", "llama3", "yarn", "deepseek_yarn", "mrope"}
+
+
+def _lengths(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Lengths:
+    names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+    length = _optional(text, *names)
+    most = _optional(text, "model_max_length") or length
+    if length is None or "gemma3" in str(raw.get("model_type")):  # Gemma 3 states the scaled length too
+        return Lengths(length, most)
+    default = length
+    for scaling in _rope_settings(text):
+        kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
+        times = float(factor) if isinstance(factor, int | float) else None
+        if kind in {"longrope", "su"}:
+            default = _optional(text, "original_max_position_embeddings") or length
+        elif kind == "yarn" and times:
+            # Before 0.32 the factor was applied to the original length: such a request is not refused here.
+            original = _optional(scaling, "original_max_position_embeddings") or length
+            most = max(most or 0, int(original * times))
+        elif kind not in SCALED_ALREADY and times:
+            default = most = int(length * times)
+    return Lengths(default, most)
+
+
+def _rope_settings(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """One entry, or one a kind of layer (transformers 5)."""
+    found = text.get("rope_scaling") or text.get("rope_parameters")
+    if not isinstance(found, Mapping):
+        return []
+    nested = [part for part in found.values() if isinstance(part, Mapping)]
+    return nested or [found]
 
 
 def _rope_dim(text: Mapping[str, Any], head_dim: int | None) -> int:
@@ -340,6 +385,9 @@ def _layers(text: Mapping[str, Any], architecture: str | None, count: int) -> tu
             )
         return tuple(_layer(str(kind), window, chunk) for kind in kinds)
     if chunk:
+        marks = text.get("no_rope_layers")
+        if isinstance(marks, list) and len(marks) == count:
+            return tuple(Layer(CHUNKED, chunk) if mark else Layer(FULL) for mark in marks)
         interval = _optional(text, "no_rope_layer_interval") or 4
         return tuple(Layer(FULL) if (i + 1) % interval == 0 else Layer(CHUNKED, chunk) for i in range(count))
     if not isinstance(window, int) or window <= 0:

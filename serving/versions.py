@@ -80,6 +80,16 @@ class Behaviour:
         return self.version is None or self.since(0, 9)
 
     @property
+    def longrope_starts_short(self) -> bool:
+        """LongRoPE models are served at their original length unless told (in 0.32.0; 0.12 inferred)."""
+        return self.since(0, 12)
+
+    @property
+    def follows_checkpoint_cache(self) -> bool:
+        """`--kv-cache-dtype auto` takes FP8 from a ModelOpt checkpoint (in 0.32.0; 0.12 inferred)."""
+        return self.since(0, 12)
+
+    @property
     def bf16_falls_back(self) -> bool:
         """`--dtype auto` turns bfloat16 into float16 on GPUs without it (0.9 inferred).
 
