@@ -76,6 +76,9 @@ class Transport:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         for fresh in (False, True):
             connection, is_new = self._connection(parts.scheme, parts.netloc, timeout, fresh=fresh)
+            connection.timeout = timeout
+            if connection.sock is not None:
+                connection.sock.settimeout(timeout)
             try:
                 connection.request(method, target or "/", body=body, headers=headers)
                 answer = connection.getresponse()

@@ -28,6 +28,7 @@ RETRY_SECONDS = float(os.environ.get("EMULATOR_PLUGIN_RETRY_SECONDS", "1"))
 POLL_SECONDS = float(os.environ.get("EMULATOR_PLUGIN_POLL_SECONDS", "1"))
 SHORTEST = 0.05  # a Retry-After of 0 must not become a busy loop
 REQUEST_SECONDS = 180.0  # of one request; operations as a whole end with their deadline
+_IN_PATHS = "/%:@!$&'()*+,;=~"  # ids come with what must be encoded encoded already
 IN_PROGRESS = {
     "accepted",
     "creating",
@@ -163,7 +164,8 @@ class Arm:
             parts = urllib.parse.urlsplit(url)
             has_version = "api-version" in urllib.parse.parse_qs(parts.query)
             return url if has_version else f"{url}{'&' if parts.query else '?'}api-version={api}"
-        return f"{self.session.arm}{url}?{urllib.parse.urlencode({'api-version': api, **query})}"
+        path = urllib.parse.quote(url, safe=_IN_PATHS)
+        return f"{self.session.arm}{path}?{urllib.parse.urlencode({'api-version': api, **query})}"
 
     def _send(self, method: str, url: str, data: bytes | None, *, renew: bool) -> Response:
         headers = {
