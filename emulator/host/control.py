@@ -135,6 +135,7 @@ def _start_engine(
         address = engine.own_address(settings)
         if supervisor.pid("dockerd") is None:
             say("starting a Docker engine (none was running)")
+            engine.clear_wreck(settings)
         service = engine.own_service(settings)
         _spawn(service, supervisor, begun)
         supervisor.wait_ready(service)

@@ -7,9 +7,11 @@ addresses, which dockerd takes without extra trust: 127.0.0.0/8 is always in its
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -91,8 +93,6 @@ def own_service(settings: Settings) -> Service:
     run.mkdir(mode=0o700, exist_ok=True)
     argv = ["dockerd", "--data-root", str(folder), "--exec-root", str(run / "exec")]
     argv += ["--pidfile", str(run / "dockerd.pid"), "--host", own_address(settings)]
-    # Left by an engine that was killed; dockerd refuses to start while the number belongs to any process.
-    (run / "dockerd.pid").unlink(missing_ok=True)
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     return Service(
         name="dockerd",
@@ -106,6 +106,21 @@ def own_service(settings: Settings) -> Service:
 
 def own_address(settings: Settings) -> str:
     return f"unix://{_run_folder(settings)}/docker.sock"
+
+
+def clear_wreck(settings: Settings) -> None:
+    """After our dockerd was killed: its containerd lives on and would be in the next one's way."""
+    run = _run_folder(settings)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if words[0].endswith("containerd") and any(w.startswith(f"{run}/") for w in words[1:]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+    for leftover in ("dockerd.pid", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"):
+        (run / leftover).unlink(missing_ok=True)
 
 
 def tidy(settings: Settings) -> None:
