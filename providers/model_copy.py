@@ -8,6 +8,7 @@ come from `providers.credentials` when they are used. What is left out: the regi
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import sys
 import time
@@ -232,7 +233,10 @@ def _access(props: dict[str, Any], which) -> transfer.TokenAccess | Any:
 
 def _source(props: dict[str, Any], access) -> str | transfer.BlobFolder:
     if not props["repository"].startswith("azureml://"):
-        return props["repository"]
+        # A folder may be written without `./`; one that only looks like the id of a locked repository is
+        # not meant.
+        folder = not props.get("lock") and os.path.isdir(props["repository"])
+        return os.path.abspath(props["repository"]) if folder else props["repository"]
     where, path = parse(props["repository"], _datastore(props))
     there = lookup(where, credentials.arm)
     same = where == _datastore(props)

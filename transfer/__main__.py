@@ -179,12 +179,12 @@ def _lock(path: str, source: str) -> dict:
         document = json.loads(Path(path).read_text())
     except (OSError, ValueError) as problem:
         raise TransferError(f"--lock {path}: not readable: {problem}") from None
-    repository = source.partition("@")[0]
-    entries = document.get("models", document)
-    for entry in [entries.get(repository), document, *entries.values()]:
-        if isinstance(entry, dict) and "files" in entry and entry.get("repository", repository) == repository:
-            return entry
-    raise TransferError(f"--lock {path}: no entry for {repository}. Write it with make lock.")
+    repository, _, revision = source.partition("@")
+    entries = document.get("models") or {}
+    entry = entries.get(f"{repository}@{revision or 'main'}")
+    if not entry:
+        raise TransferError(f"--lock {path}: no entry for {source}. Write it with make lock.")
+    return entry
 
 
 def _watcher(options: argparse.Namespace):

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,11 @@ class Azurite:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, tls: bool) -> Iterator[Azurite]:
-    """An Azurite of one's own on a free port; stopped by its process id."""
+def running(folder: Path, *, tls: bool, certificate: Sequence[str] = ()) -> Iterator[Azurite]:
+    """An Azurite of one's own on a free port; stopped by its process id.
+
+    `certificate`: paths of bundle, chain and key to use with `tls`, else new ones are made.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [
@@ -68,10 +71,11 @@ def running(folder: Path, *, tls: bool) -> Iterator[Azurite]:
         str(port),
     ]
     command += ["--location", str(folder), "--silent", "--disableProductStyleUrl"]
+    command += ["--skipApiVersionCheck"]  # azure-ai-ml sends a version that is newer than Azurite
     bundle = ""
     if tls:
-        bundle, certificate, key = certificates(folder)
-        command += ["--cert", certificate, "--key", key, "--oauth", "basic"]
+        bundle, chain, key = certificate or certificates(folder)
+        command += ["--cert", chain, "--key", key, "--oauth", "basic"]
     log = (folder / "azurite.log").open("ab")
     process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

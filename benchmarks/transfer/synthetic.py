@@ -2,12 +2,13 @@
 drops bytes.
 
 Both run in a process of their own and are as cheap as Python allows, so that the clients are what is
-measured. `python servers.py hub|sink --port N [--tls CERT KEY] ...`; prints "ready" when it listens.
+measured. `python synthetic.py hub|sink --port N [--tls CERT KEY] ...`; prints "ready" when it listens.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import random
@@ -17,6 +18,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -192,7 +194,7 @@ class Sink(Server):
     def answer(self, connection, method, target, headers, waiting, scratch) -> bytes:
         parts = urlsplit(target)
         query = parse_qs(parts.query)
-        name = unquote(parts.path).lstrip("/").partition("/")[2]
+        name = unquote(parts.path).lstrip("/").partition("/")[2].partition("/")[2]  # account, container, name
         comp = query.get("comp", [""])[0]
         if "100-continue" in headers.get("expect", ""):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -224,6 +226,8 @@ class Sink(Server):
         self, connection, length: int, waiting: bytes, scratch: memoryview, keep: bool
     ) -> tuple[bytes, bytes]:
         got = min(length, len(waiting))
+        with self.lock:
+            self.received += got
         kept = [waiting[:got]] if keep else []
         while got < length:
             count = connection.recv_into(scratch, min(len(scratch), length - got))
@@ -249,7 +253,7 @@ class Sink(Server):
             else:
                 self.blobs[name] = (length, _metadata(headers))
         tags = {"ETag": '"1"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "x-ms-version": "2023-11-03"}
-        self.say(connection, "201 Created", tags)
+        self.say(connection, "200 OK" if comp == "metadata" else "201 Created", tags)
 
     def _list(self, connection, prefix: str) -> None:
         items = "".join(
@@ -278,6 +282,21 @@ class Sink(Server):
         self.say(connection, "200 OK", {"Content-Type": "application/xml"}, xml.encode())
 
 
+class Tokens(Server):
+    """A managed identity endpoint: any well-formed token, which is all that Azurite and the sink ask for."""
+
+    def answer(self, connection, method, target, headers, waiting, scratch) -> bytes:
+        now = int(time.time())
+        claims = {"iss": "https://sts.windows.net/t/", "aud": "https://storage.azure.com", "nbf": now - 60}
+        claims |= {"iat": now - 60, "exp": now + 3600}
+        parts = [{"alg": "HS256", "typ": "JWT"}, claims, "unsigned"]
+        token = ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts)
+        answer = {"access_token": token, "expires_on": str(now + 3600), "token_type": "Bearer"}
+        answer["resource"] = "https://storage.azure.com"
+        self.say(connection, "200 OK", {"Content-Type": "application/json"}, json.dumps(answer).encode())
+        return waiting
+
+
 def _metadata(headers: dict[str, str]) -> dict[str, str]:
     return {key[10:]: value for key, value in headers.items() if key.startswith("x-ms-meta-")}
 
@@ -285,7 +304,7 @@ def _metadata(headers: dict[str, str]) -> dict[str, str]:
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("hub", "sink"))
+    parser.add_argument("what", choices=("hub", "sink", "tokens"))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--tls", nargs=2)
     parser.add_argument("--files", type=int, default=4)
@@ -295,7 +314,7 @@ def main() -> None:
     server = (
         Hub(options.port, options.tls, options.files, options.size)
         if options.what == "hub"
-        else Sink(options.port, options.tls)
+        else {"sink": Sink, "tokens": Tokens}[options.what](options.port, options.tls)
     )
     server.run()
 
