@@ -66,6 +66,24 @@ class TestLocalPaths:
             "vllm-azureml:environments.e.conda_file: there is no file conda.yml. Correct the path.",
         ]
 
+    def test_of_deployments_are_looked_at_too(self, tmp_path: Path) -> None:
+        """An inline environment or model, and a context that Azure ML builds."""
+        blue = {
+            "instance_type": "Standard_NC24ads_A100_v4",
+            "environment": {"build": {"path": "ctx", "dockerfile_path": "Gpu.Dockerfile"}},
+            "model": {"path": "weights"},
+        }
+        (tmp_path / "ctx").mkdir()
+        with pytest.raises(settings.SettingsError) as caught:
+            settings.load({**BASE, "endpoints": {"chat": {"deployments": {"blue": blue}}}}, folder=tmp_path)
+        at = "vllm-azureml:endpoints.chat.deployments.blue"
+        assert said(caught) == [
+            f"{at}.environment.build.dockerfile_path: there is no file Gpu.Dockerfile in ctx. "
+            "Correct the path; it is relative to the context.",
+            f"{at}.model.path: there is no file or folder weights. "
+            "Correct the path; it is relative to the project.",
+        ]
+
 
 def from_pulumi(config: dict[str, str], secret: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """A process of its own: Pulumi's configuration is global."""

@@ -48,6 +48,19 @@ def _tops(said: list[str], config: dict[str, Any]) -> list[int]:
     return [order.index(key) if key in order else -1 for key in keys]
 
 
+def test_limits_that_are_too_long_for_a_table() -> None:
+    """A hundred endpoints a subscription and region, fifty tags a resource."""
+    many = {f"chat{number:03}": {} for number in range(101)}
+    tags = {f"tag{number}": "x" for number in range(51)}
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(stack_file({"config": {"tags": tags, "endpoints": many}}))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "vllm-azureml:tags: has 51 tags; a resource can have 50. Remove some.",
+        "vllm-azureml:endpoints: has 101 endpoints; a subscription can have 100 in a region. "
+        "Spread them over stacks in other regions.",
+    ]
+
+
 def test_there_are_enough_rows() -> None:
     assert len(ROWS) >= 60
 
