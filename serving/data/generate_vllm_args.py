@@ -4,8 +4,9 @@ Run it with an interpreter that has vLLM installed (any build: CPU is enough), n
 
     path/to/vllm-env/bin/python serving/data/generate_vllm_args.py
 
-It writes `serving/data/vllm_args/<version>.json`. Defaults are left out: vLLM computes the ones that matter
-for sizing later, from the GPU and the model (serving/defaults.py knows those). Help texts are left out too.
+It writes `serving/data/vllm_args/<version>.json` (`--print`: to the terminal). Defaults are left out: vLLM
+computes the ones that matter for sizing later, from the GPU and the model (serving/defaults.py knows those).
+Help texts are left out too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def typed_by_probe(action: argparse.Action) -> str:
     return "string"
 
 
-def main() -> None:
+def table() -> dict[str, Any]:
     arguments = {}
     for action in parser()._actions:
         flags = [flag for flag in action.option_strings if not flag.startswith("--no-")]
@@ -77,15 +79,22 @@ def main() -> None:
         if action.choices:
             entry["choices"] = sorted(str(choice) for choice in action.choices)
         arguments[action.dest] = entry
-    table = {
+    return {
         "version": vllm.__version__,
         "source": f"make_arg_parser() of the installed vllm {vllm.__version__}",
         "arguments": dict(sorted(arguments.items())),
     }
+
+
+def main() -> None:
+    text = json.dumps(table(), indent=1) + "\n"
+    if "--print" in sys.argv:
+        print(text)
+        return
     target = Path(__file__).parent / "vllm_args" / f"{vllm.__version__}.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(table, indent=1) + "\n")
-    print(f"{target}: {len(arguments)} arguments")
+    target.write_text(text)
+    print(f"{target}: written")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ from configs import (
     SMOLLM2_BYTES,
 )
 
+from serving.advice import cheapest_sku
+from serving.estimate import make_case
 from serving.fit import check, main
+from serving.gpus import find_gpu
+from serving.model_config import facts
+from serving.vllm_args import parse
 
 NUMBERS = (
     "weights_gib",
@@ -217,6 +222,11 @@ class TestAdvice:
         assert answer.advice.by_price
         offered = ask(gpu="A10 24GB", prices=prices, offered=["standard_nv72ads_a10_v5"])
         assert offered.advice.sku.sku.name == "Standard_NV72ads_A10_v5"
+
+    def test_a_retired_sku_is_not_advised(self) -> None:
+        prices = {"Standard_NC6s_v3": 0.1, "Standard_NC4as_T4_v3": 0.5}
+        case = make_case(facts(SMOLLM2), SMOLLM2_BYTES, find_gpu("T4 16GB"), parse(""), version="0.32.0")
+        assert cheapest_sku(case, prices=prices).sku.name == "Standard_NC4as_T4_v3"
 
     def test_nothing_helps_a_model_larger_than_every_sku(self) -> None:
         big = {**QWEN3_8B, "hidden_size": 65536, "intermediate_size": 262144, "num_attention_heads": 512}

@@ -47,6 +47,9 @@ def test_sliding_layers_are_packed_into_groups_of_equal_size() -> None:
     assert cache.bytes_per_block == 4 * 16 * (2 * 1 * 256 * 2)
     # Full layers hold all, sliding ones the window and a batch, plus a block.
     assert cache.blocks_for(32768) == 2048 + 6 * (160 + 1)
+    # Asynchronous scheduling keeps two batches in flight.
+    newer = layout(facts(GEMMA3_1B), behaviour=NEW, batched_tokens=2048)
+    assert newer.blocks_for(32768) == 2048 + 6 * (288 + 1)
 
 
 def test_a_request_shorter_than_the_window_pays_in_full() -> None:

@@ -212,6 +212,11 @@ class TestWriter:
         assert "README.md" not in entry.files
         assert entry.ignore_patterns == ("README.md",)
 
+    def test_no_pattern_brings_a_pickle(self) -> None:
+        assert not lock_writer.selected("pytorch_model.bin", ["*"], [])
+        assert lock_writer.selected("model.safetensors", ["*"], [])
+        assert lock_writer.selected("sub/a.json", ["sub/"], None)
+
     def test_pickles_only(self, hub) -> None:
         hub({"pytorch_model.bin": 5, "config.json": json.dumps(SMOLLM2)})
         with pytest.raises(BadSnapshotError, match="pickles only"):

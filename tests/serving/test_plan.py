@@ -159,13 +159,13 @@ def meter(**changes) -> dict:
 class TestPrices:
     def test_only_plain_linux_hours_count(self) -> None:
         items = [
+            meter(),
             meter(retailPrice=9.0, productName="Virtual Machines NCads A100 v4 Series Windows"),
             meter(retailPrice=1.0, skuName="NC24ads A100 v4 Spot"),
             meter(retailPrice=2.0, meterName="NC24ads A100 v4 Low Priority"),
             meter(retailPrice=3.0, type="Reservation"),
             meter(retailPrice=4.0, unitOfMeasure="1 GB"),
             meter(retailPrice=5.0, armSkuName="Standard_D2s_v3"),
-            meter(),
         ]
         assert prices.linux_prices(items) == {"Standard_NC24ads_A100_v4": 3.673}
 
