@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -142,7 +144,9 @@ def test_a_preview_of_an_update_keeps_name_and_location(group) -> None:
     assert (seen["name"], seen["location"], seen["tags"]) == ("rg-test", "westeurope", {"a": UNKNOWN})
 
 
-def test_subnets_of_their_own_survive_an_update_of_their_network(azure_native: PluginProcess, group) -> None:
+def test_subnets_of_their_own_survive_an_update_of_their_network(
+    azure_native: PluginProcess, azure: dict, group
+) -> None:
     network = Client(azure_native, "azure-native:network:VirtualNetwork")
     subnet = Client(azure_native, "azure-native:network:Subnet")
     base = {"resourceGroupName": "rg-test", "virtualNetworkName": "v"}
@@ -153,6 +157,21 @@ def test_subnets_of_their_own_survive_an_update_of_their_network(azure_native: P
     news = network.checked("v", {**inputs, "tags": {"a": "b"}}, inputs)
     network.update("v", id_, inputs, news, state)
     assert subnet.read("s", subnet_id, made, subnet_state)[0] == subnet_id
+    puts = [line for line in _journal(azure) if line["method"] == "PUT" and line["path"] == id_]
+    (sent,) = puts[-1]["body"]["properties"]["subnets"]
+    assert (sent["name"], sent["id"]) == ("s", subnet_id)
+    assert puts[0]["body"]["properties"]["subnets"] == [], "a new one says that it has none"
+
+
+def _journal(azure: dict[str, str]) -> list[dict]:
+    lines = (Path(azure["EMULATOR_HOME"]) / "journal.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_deleting_in_a_group_that_is_gone_is_fine(azure_native: PluginProcess) -> None:
+    endpoint = Client(azure_native, ENDPOINT)
+    workspace = "/providers/Microsoft.MachineLearningServices/workspaces/w"
+    endpoint.delete("x", f"{GROUP}-missing{workspace}/onlineEndpoints/e", {}, {})
 
 
 def test_errors_of_arm_come_through_in_full(azure_native: PluginProcess, group) -> None:
