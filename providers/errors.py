@@ -30,6 +30,10 @@ class ArmError(ProviderError):
         super().__init__(f"{request}: {status} {code}: {message}{trailer}")
 
 
+class NotYetAllowed(ProviderError):
+    """Refused, but a role assignment that takes effect later may change that."""
+
+
 class SmokeTestError(ProviderError):
     """A deployment that is up does not serve; `stage` says which step failed."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from providers import credentials
-from providers.errors import ProviderError
+from providers.errors import NotYetAllowed, ProviderError
 
 if TYPE_CHECKING:
     import httpx
@@ -41,8 +41,10 @@ def refresh_token(login_server: str) -> str:
         "access_token": credentials.token(where.audience),
     }
     answer = _post(f"https://{login_server}/oauth2/exchange", form, login_server)
+    if answer.status_code >= 500:
+        raise ProviderError(f"the registry {login_server} answers {answer.status_code}: {answer.text[:200]}")
     if answer.status_code != 200:
-        raise ProviderError(
+        raise NotYetAllowed(
             f"the registry {login_server} does not accept your Entra token ({answer.status_code}). "
             "AcrPush on the registry is needed; a new role assignment takes minutes to take effect."
         )

@@ -8,6 +8,7 @@ hours only. Nothing of the login is in the state.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -15,7 +16,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from providers import base, registry
-from providers.errors import ProviderError
+from providers.errors import NotYetAllowed, ProviderError
 
 
 class RegistryLoginProvider(base.AzureProvider):
@@ -77,8 +78,9 @@ def _login(props: dict[str, Any]) -> None:
             if registry.may_push(server, repository, token):
                 return
             problem = "pushing is still refused"
-        except ProviderError as refused:
+        except NotYetAllowed as refused:
             problem = str(refused)
+        print(f"waiting for the right to push to {server}/{repository}: {problem}", file=sys.stderr)
         if time.monotonic() + wait > deadline:
             raise ProviderError(
                 f"no push to {server}/{repository} after {props['timeout_seconds']:.0f} s: {problem}. "

@@ -30,7 +30,7 @@ def outputs(platform: Platform, endpoints: dict[str, BuiltEndpoint]) -> dict[str
 def _endpoint(built: BuiltEndpoint) -> dict[str, Any]:
     endpoint = built.endpoint
     return {
-        "endpoint_name": endpoint.name,
+        "endpoint_name": built.name,
         "scoring_uri": endpoint.scoring_uri,
         "openai_base_url": endpoint.scoring_uri.apply(openai_base_url),
         "served_model_names": _names(built),
