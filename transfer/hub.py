@@ -45,6 +45,7 @@ class HubSource:
         self._wire, self._token, self._policy, self._retried = wire, token, policy or Policy(), retried
         self._pinned = pinned
         self._signed: dict[str, str] = {}  # path -> address, until it is refused
+        self._asking: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
@@ -80,8 +81,7 @@ class HubSource:
 
     def forget_url(self, entry: FileEntry) -> None:
         """The address was refused: the next use asks the hub for another."""
-        with self._lock:
-            self._signed.pop(entry.path, None)
+        self._signed.pop(entry.path, None)
 
     def _stream(self, entry: FileEntry, offset: int, view: memoryview) -> Iterator[int]:
         address = self._resolve(entry)
@@ -91,7 +91,8 @@ class HubSource:
         with self._wire.request("GET", address, headers) as answer:
             if answer.status in (401, 403) and not self._ours(address):
                 answer.text()
-                self.forget_url(entry)
+                if self._signed.get(entry.path) == address:  # nobody has asked for a new one meanwhile
+                    self.forget_url(entry)
                 raise Retryable(f"{entry.path}: the signed address has expired ({answer.status})", after=0)
             self._refuse(answer, entry.path)
             _check_range(answer, entry, offset, len(view))
@@ -104,10 +105,16 @@ class HubSource:
                 yield count
 
     def _resolve(self, entry: FileEntry) -> str:
-        """The address to read the file from. Only the hub itself is ever shown the token."""
+        """The address to read the file from; asked for once, by whoever needs it first."""
         with self._lock:
-            if entry.path in self._signed:
-                return self._signed[entry.path]
+            asking = self._asking.setdefault(entry.path, threading.Lock())
+        with asking:
+            if entry.path not in self._signed:
+                self._signed[entry.path] = self._ask(entry)
+            return self._signed[entry.path]
+
+    def _ask(self, entry: FileEntry) -> str:
+        """Follow the hub's redirects to where the bytes are. Only the hub itself is ever shown the token."""
         assert self._pinned is not None
         address = f"{self._endpoint}/{self.repository}/resolve/{self._pinned.commit}/{quote(entry.path)}"
         for _ in range(5):
@@ -120,8 +127,6 @@ class HubSource:
                 address = urljoin(address, answer.headers.get("Location", ""))
             if not self._ours(address):  # a renamed repository redirects on the hub; go on to the bytes
                 break
-        with self._lock:
-            self._signed[entry.path] = address
         return address
 
     def _check_pin(self, answer: Answer, entry: FileEntry) -> None:
