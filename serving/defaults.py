@@ -15,7 +15,8 @@ def default_batch(gpu: Gpu, behaviour: Behaviour, *, max_length: int | None) -> 
     if not behaviour.v1_engine:
         # V0: without chunked prefill a batch must hold one whole request; long ones turn chunked prefill on.
         length = max_length or 2048
-        return Batch(256, max(2048, length) if length <= 32768 else 2048)
+        chunk = 2048 if behaviour.since(0, 7, 3) else 512
+        return Batch(256, max(2048, length) if length <= 32768 else chunk)
     large = gpu.total_gib >= 70 and not (gpu.is_a100 and behaviour.a100_small_batches)
     if gpu.total_gib >= 160 and behaviour.since(0, 21):
         return Batch(1024, 16384)

@@ -222,7 +222,7 @@ def divide(case: Case) -> Parts:
         dtype=args.get("dtype"),
         load_quantization=args.get("quantization"),
     )
-    activation = activation_bytes(facts, step, case.version, tp=case.tp)
+    activation = activation_bytes(facts, step, case.version, tp=case.tp, length=case.length)
     eager = bool(args.get("enforce_eager"))
     graphs = 0.0 if eager else graph_bytes(facts, step, pp=case.pp)
     return Parts(

@@ -55,14 +55,14 @@ class Behaviour:
 
     @property
     def hybrid_groups(self) -> bool:
-        """Sliding-window layers get their own block tables (hybrid manager on by default; 0.10 inferred)."""
-        return self.version is None or self.since(0, 10)
+        """Sliding-window layers get their own block tables (hybrid manager on by default; 0.9.2 inferred)."""
+        return self.version is None or self.since(0, 9, 2)
 
     @property
     def tokens_from_concurrency(self) -> bool:
-        """The printed token count is concurrency x length (PR 38364, 2026-04).
+        """The printed token count is concurrency x length (0.21.0: issue 43308 of vLLM, which saw it change).
 
-        Before: blocks / groups x block size.
+        Before: blocks / groups x block size, which charges a sliding window for tokens it never holds.
         """
         return self.since(0, 21)
 

@@ -114,3 +114,18 @@ QWEN3_VL: Config = {
     "vision_config": {"depth": 27, "hidden_size": 1152},
 }
 QWEN3_VL_BYTES = 62_141_508_064
+
+LLAMA_8B: Config = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 131072,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "rope_scaling": {"factor": 8.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "vocab_size": 128256,
+}
+LLAMA_8B_BYTES = 16_060_522_496

@@ -12,6 +12,8 @@ from configs import (
     GEMMA3_1B_BYTES,
     GPT_OSS_20B,
     GPT_OSS_20B_BYTES,
+    LLAMA_8B,
+    LLAMA_8B_BYTES,
     QWEN3_8B,
     QWEN3_8B_BYTES,
     QWEN3_VL,
@@ -190,6 +192,22 @@ class TestMechanisms:
         assert (large.max_num_seqs, large.max_num_batched_tokens) == (1024, 8192)
         assert large.utilisation == 0.92
         assert ask(version="0.11.0").estimate.utilisation == 0.90
+
+    def test_chunked_prefill_in_06_sampled_nothing(self) -> None:
+        # Llama-3.1-8B on a 3090 with 35000 tokens: 15.05 GiB at the peak, 14.99 of it weights (vLLM issue 10517).
+        args = "--max-model-len 35000 --gpu-memory-utilization 0.9"
+        where = {"gpu": "RTX 3090 24GB", "version": "0.6.4"}
+        found = ask(LLAMA_8B, LLAMA_8B_BYTES, **where, vllm_args=args).estimate
+        assert found.max_num_batched_tokens == 512
+        assert found.activation_gib < 0.1
+
+    def test_the_forward_pass_of_a_long_batch(self) -> None:
+        # The same with 40000 tokens at once on two V100: 2.53 GiB (vLLM issue 11251).
+        args = "--max-model-len 40000 --max-num-batched-tokens 40000 -tp 2 --gpu-memory-utilization 0.95"
+        where = {"gpu": "V100 16GB", "version": "0.6.4"}
+        found = ask(LLAMA_8B, LLAMA_8B_BYTES, **where, vllm_args=args).estimate
+        assert found.activation_gib == pytest.approx(2.53, rel=0.01)
+        assert found.weights_gib == pytest.approx(7.51, rel=0.01)
 
     def test_a_short_length_bounds_the_batch(self) -> None:
         found = ask(gpu="H100 80GB", vllm_args="--max-model-len 16 --max-num-seqs 4").estimate
