@@ -26,11 +26,14 @@ from typing import Any
 from serving import probes
 from serving.concurrency import Concurrency, concurrency
 from serving.cost import PriceTable, Total, cost
-from serving.errors import BadArgumentsError
+from serving.defaults import default_batch
+from serving.errors import BadArgumentsError, UnknownHardwareError
 from serving.fit import Answer, check
 from serving.probes import ProbeAdvice
 from serving.quota import FamilyNeed, Fleet, Shortfall, compare, needs
-from serving.vllm_args import parse
+from serving.skus import find_sku
+from serving.versions import behaviour
+from serving.vllm_args import VllmArgs, parse
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class DeploymentReport:
     problems: tuple[str, ...]
     answer: Answer | None
     startup: ProbeAdvice | None
+    windows: tuple[int, int]  # seconds after which liveness and readiness give up
     limits: Concurrency | None
     warnings: tuple[str, ...]
 
@@ -116,11 +120,9 @@ def _fleet(one: Mapping[str, Any]) -> Fleet:
 def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> DeploymentReport:
     text, version = one.get("vllm_args") or "", one.get("vllm_version")
     problems: tuple[str, ...] = ()
-    shown = ""
-    eager = False
+    args: VllmArgs | None = None
     try:
         args = parse(text, version=version)
-        shown, eager = args.command_line(), bool(args.get("enforce_eager"))
     except BadArgumentsError as error:
         problems = tuple(error.problems)
     answer = None if problems else _fit(one, prices)
@@ -130,19 +132,23 @@ def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> Deployme
         readiness=one.get("readiness_probe"),
         mb_per_second=one.get("mb_per_second"),
         downloads=bool(one.get("downloads_at_start")),
-        enforce_eager=eager,
+        enforce_eager=bool(args and args.get("enforce_eager")),
     )
-    limits = _limits(one, answer)
+    limits = _limits(one, answer, args)
     warnings = [*(one.get("notices") or ()), *(startup.warnings if startup else ())]
     warnings += limits.warnings if limits else ()
     return DeploymentReport(
         _name(one),
         one["instance_type"],
         str(one.get("model") or "unknown model"),
-        shown,
+        args.command_line() if args else "(cannot be read, see the problems)",
         problems,
         answer,
         startup,
+        (
+            probes.window(one.get("liveness_probe")).gives_up_after,
+            probes.window(one.get("readiness_probe")).gives_up_after,
+        ),
         limits,
         tuple(warnings),
     )
@@ -162,12 +168,28 @@ def _fit(one: Mapping[str, Any], prices: Mapping[str, float]) -> Answer | None:
     )
 
 
-def _limits(one: Mapping[str, Any], answer: Answer | None) -> Concurrency | None:
+def _limits(one: Mapping[str, Any], answer: Answer | None, args: VllmArgs | None) -> Concurrency | None:
     sequences = answer.estimate.max_num_seqs if answer else None
+    if sequences is None:
+        sequences = _sequences(one, args)
     if sequences is None:
         return None
     configured = one.get("max_concurrent_requests_per_instance")
     return concurrency(sequences, configured=configured, instances=int(one.get("instances") or 1))
+
+
+def _sequences(one: Mapping[str, Any], args: VllmArgs | None) -> int | None:
+    """--max-num-seqs, given or vLLM's default on this GPU: known without the model."""
+    if args is None:
+        return None
+    said = args.get("max_num_seqs")
+    if isinstance(said, int):
+        return said
+    try:
+        gpu = find_sku(one["instance_type"]).gpu
+    except UnknownHardwareError:
+        return None
+    return default_batch(gpu, behaviour(one.get("vllm_version")), max_length=None).sequences if gpu else None
 
 
 def lines(found: StackReport) -> Iterable[str]:
@@ -223,15 +245,13 @@ def fit_line(one: DeploymentReport) -> str:
 
 
 def startup_line(one: DeploymentReport) -> str:
+    live, ready = one.windows
+    windows = f"liveness gives up after {live} s, readiness after {ready} s"
     if one.startup is None:
-        return "time to ready: unknown, the size of the weights is not known"
+        return f"time to ready: unknown, the size of the weights is not known; {windows}"
     time = one.startup.startup
-    return (
-        f"time to ready: {time.expected:.0f} to {time.slow:.0f} s (loading at {time.mb_per_second:.0f}"
-        f" MB/s, {time.source});"
-        f" liveness waits {one.startup.liveness.gives_up_after} s, readiness"
-        f" {one.startup.readiness.gives_up_after} s"
-    )
+    loading = f"loading at {time.mb_per_second:.0f} MB/s, {time.source}"
+    return f"time to ready: {time.expected:.0f} to {time.slow:.0f} s ({loading}); {windows}"
 
 
 def quota_lines(found: StackReport) -> Iterable[str]:

@@ -194,7 +194,7 @@ class TestMechanisms:
         assert ask(version="0.11.0").estimate.utilisation == 0.90
 
     def test_chunked_prefill_in_06_sampled_nothing(self) -> None:
-        # Llama-3.1-8B on a 3090 with 35000 tokens: 15.05 GiB at the peak, 14.99 of it weights (vLLM issue 10517).
+        # Llama-3.1-8B, 35000 tokens: 15.05 GiB at the peak, 14.99 of it weights (vLLM issue 10517).
         args = "--max-model-len 35000 --gpu-memory-utilization 0.9"
         where = {"gpu": "RTX 3090 24GB", "version": "0.6.4"}
         found = ask(LLAMA_8B, LLAMA_8B_BYTES, **where, vllm_args=args).estimate

@@ -238,11 +238,16 @@ class TestReport:
         text = page(config=None, weights_bytes=None)
         assert "fit: unknown, nothing is locked for this model (make lock STACK=NAME)" in text
         assert "time to ready: unknown" in text
+        assert "liveness gives up after 310 s" in text
+        assert "429 beyond 32 in flight" in text
 
     def test_bad_arguments_are_problems(self) -> None:
         text = page(vllm_args="--max-modle-len 5")
         assert "problem: --max-modle-len is not an argument" in text
         assert "vLLM would not start" in text
+
+    def test_a_secret_in_refused_arguments_is_not_shown(self) -> None:
+        assert "hunter2" not in page(vllm_args="--api-key hunter2")
 
     def test_a_case_that_does_not_fit_says_what_would(self) -> None:
         text = page(instance_type="Standard_NV36ads_A10_v5")
