@@ -90,9 +90,9 @@ class OnlineEndpoint(pulumi.ComponentResource):
         self.register_outputs({"endpoint_id": self.endpoint_id, "scoring_uri": self.scoring_uri})
 
 
-def openai_base_url(scoring_uri: str) -> str:
+def openai_base_url(scoring_uri: str | None) -> str:
     """Where OpenAI clients send requests: the scoring URI's origin and `/v1`, whatever route it ends with."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(scoring_uri)
+    parts = urlsplit(scoring_uri or "")
     return f"{parts.scheme}://{parts.netloc}/v1" if parts.netloc else ""

@@ -29,6 +29,7 @@ class Traffic(pulumi.ComponentResource):
     go."""
 
     split: pulumi.Output[dict[str, int]]
+    scoring_uri: pulumi.Output[str]
 
     def __init__(self, name: str, args: TrafficArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vllm-azureml:components:Traffic", name, None, opts)
@@ -43,5 +44,5 @@ class Traffic(pulumi.ComponentResource):
                 parent=self, depends_on=[deployment.gate for deployment in args.deployments]
             ),
         )
-        self.split = split.traffic
+        self.split, self.scoring_uri = split.traffic, split.scoring_uri
         self.register_outputs({"split": self.split})

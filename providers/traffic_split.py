@@ -54,6 +54,7 @@ class TrafficSplitProvider(base.AzureProvider):
                 **props,
                 "traffic": split(properties.get("traffic")),
                 "mirror_traffic": split(properties.get("mirrorTraffic")),
+                "scoring_uri": properties.get("scoringUri", ""),
             },
         )
 
@@ -73,11 +74,13 @@ class TrafficSplitProvider(base.AzureProvider):
 class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
     """`traffic` and `mirror_traffic` in percent by deployment name; all of it or none (100 or 0 in sum).
 
-    `fixed_deployment_ids` are of deployments that keep their name when they are made anew.
+    `fixed_deployment_ids` are of deployments that keep their name when they are made anew. `scoring_uri`
+    is the endpoint's once it has traffic: before, its path is not yet that of the deployments' scoring route.
     """
 
     traffic: pulumi.Output[dict[str, int]]
     mirror_traffic: pulumi.Output[dict[str, int]]
+    scoring_uri: pulumi.Output[str]
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
             "traffic": traffic,
             "mirror_traffic": mirror_traffic or {},
             "fixed_deployment_ids": fixed_deployment_ids or [],
+            "scoring_uri": None,
         }
         super().__init__(TrafficSplitProvider(), name, props, opts)
 
@@ -129,8 +133,8 @@ def _apply(props: dict[str, Any]) -> dict[str, Any]:
         wanted["mirror_traffic"],
     ):
         body = endpoint_body(live, wanted["traffic"], wanted["mirror_traffic"])
-        credentials.arm("PUT", props["endpoint_id"], base.ML_API, body)
-    return {**props, **wanted}
+        live = credentials.arm("PUT", props["endpoint_id"], base.ML_API, body)
+    return {**props, **wanted, "scoring_uri": live["properties"].get("scoringUri", "")}
 
 
 def _splits(props: dict[str, Any]) -> dict[str, Any]:

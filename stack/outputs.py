@@ -29,10 +29,12 @@ def outputs(platform: Platform, endpoints: dict[str, BuiltEndpoint]) -> dict[str
 
 def _endpoint(built: BuiltEndpoint) -> dict[str, Any]:
     endpoint = built.endpoint
+    # Azure finishes the URI with the scoring route when deployments are there.
+    scoring_uri = built.traffic.scoring_uri if built.traffic else endpoint.scoring_uri
     return {
         "endpoint_name": built.name,
-        "scoring_uri": endpoint.scoring_uri,
-        "openai_base_url": endpoint.scoring_uri.apply(openai_base_url),
+        "scoring_uri": scoring_uri,
+        "openai_base_url": scoring_uri.apply(openai_base_url),
         "served_model_names": _names(built),
         "auth_mode": built.settings.auth_mode,
         "key_secret_uri": endpoint.key_secret_uri,

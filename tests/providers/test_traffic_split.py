@@ -83,7 +83,7 @@ class TestPut:
         azure.on("PUT", ID, httpx.Response(200, json=LIVE))
         created = provider.create(dict(PROPS))
         assert azure.sent("PUT", ID)[0]["properties"]["traffic"] == {"new": 100}
-        assert created.outs == PROPS
+        assert created.outs == {**PROPS, "scoring_uri": "https://e.test/"}
 
     def test_a_split_that_is_live_already_is_not_put_again(self, azure):
         azure.on("GET", ID, httpx.Response(200, json=LIVE))
@@ -93,7 +93,10 @@ class TestPut:
     def test_update_answers_every_output(self, azure):
         azure.on("GET", ID, httpx.Response(200, json=LIVE))
         azure.on("PUT", ID, httpx.Response(200, json=LIVE))
-        assert provider.update("id", dict(PROPS), dict(PROPS)).outs == PROPS
+        assert provider.update("id", dict(PROPS), dict(PROPS)).outs == {
+            **PROPS,
+            "scoring_uri": "https://e.test/",
+        }
 
 
 class TestRead:

@@ -93,6 +93,7 @@ class _Mocks(pulumi.runtime.Mocks):
             "azure-native:managedidentity:UserAssignedIdentity": {"principalId": "uai-principal"},
             "docker-build:index:Image": {"digest": "sha256:0123"},
             f"{DYNAMIC}EndpointKey": {"secret_uri": "https://vault.test/secrets/key"},
+            f"{DYNAMIC}TrafficSplit": {"scoring_uri": "https://scoring.test/"},
             f"{DYNAMIC}SmokeTest": {"served_model_names": ["short", "/models/short"]},
             f"{DYNAMIC}ModelCopy": {"commit": "c0ffee", "model_uri": "azureml://copied"},
         }.get(type_, {})

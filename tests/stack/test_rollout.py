@@ -87,7 +87,7 @@ class TestWhatMakesAnotherServer:
     def test_the_name_fits_azure(self):
         values = config("local")
         deployments = values["vllm-azureml:endpoints"]["vllm-local"]["deployments"]
-        long = "a-name-of-exactly-30-character"
+        long = "a-name-of-23-characters"
         deployments[long] = deployments.pop("current")
         values["vllm-azureml:endpoints"]["vllm-local"]["traffic"] = {long: 100}
         made = run(values).one(f"{ML}OnlineDeployment").inputs["deploymentName"]

@@ -184,7 +184,7 @@ class TestR1IsThePublicGuide:
 class TestOutputs:
     ENDPOINT = {
         "endpoint_name": "vllm-local",
-        "scoring_uri": "https://scoring.test/score",
+        "scoring_uri": "https://scoring.test/",
         "openai_base_url": "https://scoring.test/v1",
         "served_model_names": ["short", "/models/short"],
         "auth_mode": "key",
