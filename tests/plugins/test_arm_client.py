@@ -1,7 +1,7 @@
 """How requests to ARM are repeated, followed and refused: a server plays sequences of recorded answers.
 
-The embedded Azure answers in one of ARM's ways only; the others (Location alone, provisioningState, throttling,
-an expired token) are played here.
+The embedded Azure answers in one of ARM's ways only; the others (Location alone, provisioningState, too many
+requests, an expired token) are played here.
 """
 
 from __future__ import annotations
