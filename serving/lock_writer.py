@@ -7,6 +7,7 @@ index, nothing else: digests of the large files come from the hub's own metadata
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -76,21 +77,24 @@ def resolve(
     }
     config = _json(api, repository, commit, "config.json", every)
     index = _json(api, repository, commit, INDEX, every) if INDEX in every else None
-    sizes = {path: file["size"] for path, file in taken.items()}
-    if not any(path.endswith(".safetensors") for path in sizes):
-        sizes = {path: item.size for path, item in every.items()}  # so that the error can name the pickles
-    weights = weight_files(sizes, index)
     return Entry(
         repository=repository,
         revision=revision,
         commit=commit,
         files=taken,
-        weights_bytes=weights.bytes,
+        weights_bytes=weight_files(_sizes(taken, every), index).bytes,
         config=config_facts(config),
         gated=bool(getattr(info, "gated", False)),
         allow_patterns=None if allow_patterns is None else tuple(allow_patterns),
         ignore_patterns=None if ignore_patterns is None else tuple(ignore_patterns),
     )
+
+
+def _sizes(taken: Mapping[str, Mapping[str, Any]], every: Mapping[str, Any]) -> dict[str, int]:
+    """Of the files that are copied; of all when those hold no weights: the error then names the pickles."""
+    if any(path.endswith(".safetensors") for path in taken):
+        return {path: int(file["size"]) for path, file in taken.items()}
+    return {path: item.size for path, item in every.items()}
 
 
 def _file(item: Any) -> dict[str, Any]:
@@ -114,7 +118,6 @@ def _json(api: Any, repository: str, commit: str, name: str, every: Mapping[str,
 
 def _ask(repository: str, revision: str, question: Callable[[], Any]) -> Any:
     """The hub's refusals as sentences."""
-    import httpx
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -140,12 +143,21 @@ def _ask(repository: str, revision: str, question: Callable[[], Any]) -> Any:
             f"the hub has no model {repository!r}, or it is private and the token (HF_TOKEN) may not see it:"
             " check `huggingface` in the stack file."
         ) from error
-    except (httpx.HTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, OSError) as error:
-        status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response else None
+    except (transport_error(), OfflineModeIsEnabled, LocalEntryNotFoundError, OSError) as error:
+        status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
         what = f"the hub answered {status}" if status else f"no hub could be reached ({type(error).__name__})"
         raise LockError(
             f"{repository}@{revision}: {what}. HF_ENDPOINT names the hub that is asked."
         ) from error
+
+
+def transport_error() -> type[Exception]:
+    """The error of the HTTP library that huggingface_hub sends with: httpx, or httpx2 since its version 2."""
+    from huggingface_hub import get_session
+
+    library = importlib.import_module(type(get_session()).__module__.split(".")[0])
+    found: type[Exception] = library.HTTPError
+    return found
 
 
 def lock_models(

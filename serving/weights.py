@@ -53,13 +53,10 @@ def weights(
     if _stored_twice(facts, stored, counts):
         resident -= counts.embedding * facts.dtype_bytes
         notes.append("the tied embedding is stored twice and loaded once")
-    loose = False
-    if facts.quantization.method == "bitsandbytes" and stored > 1.6 * _total(facts, counts):
-        load_quantization = "bitsandbytes"  # stored with 16 bits: quantised while loading
-    if load_quantization in LOAD_TIME_BITS and stored > 1.6 * _total(facts, counts):
-        resident = _quantised_on_load(counts, facts, load_quantization)
-        notes.append(f"quantised to {load_quantization} while loading")
-        loose = True
+    method = _quantised_while_loading(facts, stored, counts, load_quantization)
+    if method:
+        resident = _quantised_on_load(counts, facts, method)
+        notes.append(f"quantised to {method} while loading")
     elif facts.quantization.method is None:
         factor = _served_bytes(facts, dtype) / _stored_bytes(facts, stored, counts)
         if factor != 1:
@@ -69,9 +66,18 @@ def weights(
         padding = _mxfp4_padding(facts, counts, gpu, tp)
         resident += padding
         notes.append(f"{padding / 2**30:.2f} GiB of padding in the mxfp4 experts")
-    per_gpu = _largest_share(facts, resident, counts, tp, pp)
     beside = _rope_table(facts) + _replicated(facts, tp) + _latent_copies(facts, tp, pp)
-    return Weights(per_gpu + beside, tuple(notes), loose)
+    return Weights(_largest_share(facts, resident, counts, tp, pp) + beside, tuple(notes), method is not None)
+
+
+def _quantised_while_loading(
+    facts: ModelFacts, stored: int, counts: Parameters, asked: str | None
+) -> str | None:
+    """The method, when the files hold 16 bits a weight and vLLM is to shrink them."""
+    method = asked if asked in LOAD_TIME_BITS else None
+    if facts.quantization.method == "bitsandbytes":
+        method = "bitsandbytes"
+    return method if stored > 1.6 * _total(facts, counts) else None
 
 
 def _total(facts: ModelFacts, counts: Parameters) -> int:

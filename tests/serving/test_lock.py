@@ -1,10 +1,10 @@
 """The lock: its text, what it refuses, what contradicts it, and how an entry is made from a hub's answers."""
 
+import importlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-import httpx
 import pytest
 from configs import GPT_OSS_20B, QWEN3_8B, QWEN3_VL, SMOLLM2, SMOLLM2_BYTES
 
@@ -195,6 +195,13 @@ def hub(tmp_path, monkeypatch):
     return make
 
 
+def refused() -> Exception:
+    """What the library that huggingface_hub sends with raises when nobody listens."""
+    return importlib.import_module(lock_writer.transport_error().__module__.split(".")[0]).ConnectError(
+        "refused"
+    )
+
+
 class TestWriter:
     def test_an_entry_from_the_hubs_answers(self, hub) -> None:
         hub({"model.safetensors": SMOLLM2_BYTES, "config.json": json.dumps(SMOLLM2), "a.bin": 5, "x.png": 9})
@@ -237,7 +244,8 @@ class TestWriter:
     def test_the_hubs_refusals_are_sentences(self, hub) -> None:
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-        answer = httpx.Response(404, request=httpx.Request("GET", "http://hub"))
+        library = importlib.import_module(lock_writer.transport_error().__module__.split(".")[0])
+        answer = library.Response(404, request=library.Request("GET", "http://hub"))
         for kind, words in (
             (GatedRepoError, "accept its licence"),
             (RepositoryNotFoundError, "the hub has no model"),
@@ -246,12 +254,12 @@ class TestWriter:
             hub({}, error=kind("no", response=answer))
             with pytest.raises(LockError, match=words):
                 lock_writer.resolve("org/model")
-        hub({}, error=httpx.ConnectError("refused"))
+        hub({}, error=refused())
         with pytest.raises(LockError, match="no hub could be reached"):
             lock_writer.resolve("org/model")
 
     def test_what_cannot_be_resolved_is_left_unlocked_and_says_so(self, hub) -> None:
-        hub({}, error=httpx.ConnectError("refused"))
+        hub({}, error=refused())
         wanted = [{"repository": "org/model", "revision": "main"}]
         lock, messages = lock_writer.lock_models(Lock(), wanted, keep_going=True)
         assert "no hub could be reached" in lock.unlocked["org/model@main"]
@@ -269,7 +277,7 @@ class TestWriter:
         assert "written" in capsys.readouterr().out
         lock_writer.main(words)
         assert "no change" in capsys.readouterr().out
-        hub({}, error=httpx.ConnectError("refused"))
+        hub({}, error=refused())
         assert lock_writer.main(words) == 1
         assert "error:" in capsys.readouterr().err
 
