@@ -48,6 +48,7 @@ async def put(call: Call, kind: ResourceType) -> Answer:
     check_locks(cloud, target.id, "write")
     body = _validated(call, kind)
     new = Resource(old.id if old else _canonical(cloud, target), kind.type, body, _private(old))
+    kind.complete(new)
     if old is not None:
         _check_create_only(kind, old, new)
         if "location" in old.doc:
@@ -84,7 +85,7 @@ async def delete(call: Call, kind: ResourceType) -> Answer:
     if not kind.deletable:
         raise ArmError(405, "MethodNotAllowed", f"DELETE is not supported for {kind.type}.")
     if resource is None:
-        return Answer(status=204)
+        return Answer(status=200 if kind.delete_missing(call) else 204)
     check_locks(cloud, resource.id, "delete")
     if resource.state == "Deleting":
         row = cloud.operations.pending(resource.id)
@@ -213,7 +214,7 @@ def _check_parents(call: Call, kind: ResourceType) -> None:
         _check_scope(cloud, call.target.scope)
         return
     if kind.type.count("/") > 1:
-        parent = resource_id.rsplit("/", 2)[0]
+        parent = resource_id.rsplit("/", 4 if kind.makes_parent else 2)[0]
         found = cloud.store.get(parent)
         if found is None:
             raise ArmError(

@@ -66,6 +66,7 @@ class ResourceType:
     system_data: bool = False
     listable: bool = True
     deletable: bool = True
+    makes_parent: bool = False  # versions of assets: their container is made with the first
     # Types under which ARM itself makes no resource group check: extensions and subscription-level resources.
     extension: bool = False
 
@@ -94,6 +95,9 @@ class ResourceType:
             400, "InvalidResourceName", f"'{name}' is not a valid name for {short}: {self.name_rule}."
         )
 
+    def complete(self, new: Resource) -> None:
+        """Fill in the service's defaults, before anything is compared."""
+
     def prepare(self, call: Call, old: Resource | None, new: Resource) -> None:
         """Check and complete a PUT or PATCH before anything is stored; raises ArmError."""
 
@@ -105,6 +109,10 @@ class ResourceType:
 
     def check_delete(self, call: Call, resource: Resource) -> None:
         """Refuse a DELETE; raises ArmError."""
+
+    def delete_missing(self, call: Call) -> bool:
+        """Say whether a DELETE of what is not there purged something."""
+        return False
 
     async def remove(self, cloud: Cloud, resource: Resource) -> None:
         """Undo what `provision` did outside the store. May run twice."""

@@ -1,0 +1,242 @@
+"""Parts of the control plane that need no server: paths, schemas, bodies, roles, quota, time, journal, store."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.azure import ids, roles
+from emulator.azure.autoscale import active_profile, seconds
+from emulator.azure.errors import ArmError
+from emulator.azure.gates.storage import need
+from emulator.azure.journal import REDACTED, redact
+from emulator.azure.principals import Principals
+from emulator.azure.rbac import ASSIGNMENT, Rbac
+from emulator.azure.resources import all_types
+from emulator.azure.resources.ml import quota, skus
+from emulator.azure.store import Resource, Store
+from emulator.azure.table import table
+from emulator.azure.validation import validate
+from emulator.settings import Settings, SettingsError
+
+SUB = "/subscriptions/s"
+ML = f"{SUB}/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+LOCK = f"{ML}/providers/Microsoft.Authorization/locks/l"
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        ("path", "kind", "tail"),
+        [
+            (f"{SUB}/resourceGroups/g", "Microsoft.Resources/resourceGroups", ""),
+            (f"{SUB}/resourceGroups", "Microsoft.Resources", "resourceGroups"),
+            (ML, "Microsoft.MachineLearningServices/workspaces", ""),
+            (f"{ML}/onlineEndpoints", "Microsoft.MachineLearningServices/workspaces", "onlineEndpoints"),
+            (f"{ML}/onlineEndpoints/e", "Microsoft.MachineLearningServices/workspaces/onlineEndpoints", ""),
+            (LOCK, "Microsoft.Authorization/locks", ""),
+            (f"{SUB}/providers/Microsoft.X/things", "Microsoft.X", "things"),
+        ],
+    )
+    def test_what_a_path_means(self, path: str, kind: str, tail: str):
+        target = ids.parse(path)
+        assert target is not None
+        assert (target.type, target.tail) == (kind, tail)
+
+    def test_an_extension_hangs_under_its_scope(self):
+        target = ids.parse(LOCK)
+        assert target is not None
+        assert target.scope == ML
+
+    @given(st.text())
+    def test_no_path_breaks_it(self, path: str):
+        ids.parse(path)
+
+
+class TestBodies:
+    schema = table(
+        {
+            "name!": "str",
+            "count": "int",
+            "mode": ("On", "Off"),
+            "tags": {"*": "str"},
+            "list": [{"a!": "bool"}],
+        }
+    )
+
+    def test_what_is_right_passes(self):
+        body = {"name": "n", "count": 1, "mode": "on", "tags": {"a": "b"}, "list": [{"a": True}]}
+        assert validate(self.schema, body) == {**body, "mode": "On"}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"name": 1},
+            {"name": "n", "count": True},
+            {"name": "n", "mode": "Up"},
+            {"name": "n", "list": [{}]},
+        ],
+    )
+    def test_what_is_wrong_does_not(self, body: dict):
+        with pytest.raises(ArmError):
+            validate(self.schema, body)
+
+    def test_a_patch_needs_nothing(self):
+        assert validate(self.schema, {}, partial=True) == {}
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        )
+    )
+    def test_a_body_is_taken_or_refused_and_breaks_nothing(self, body: object):
+        try:
+            validate(self.schema, body)
+        except ArmError as error:
+            assert error.status == 400
+
+
+class TestQuota:
+    @pytest.mark.parametrize(
+        ("size", "instances", "cores"),
+        [
+            ("Standard_NC24ads_A100_v4", 1, 24),
+            ("Standard_NC24ads_A100_v4", 3, 72),
+            ("Standard_NC40ads_H100_v5", 2, 80),
+            ("Standard_F4s_v2", 1, 8),
+            ("Standard_F4s_v2", 5, 24),
+            ("Standard_NC6s_v3", 10, 72),
+        ],
+    )
+    def test_the_fifth_and_its_exceptions(self, size: str, instances: int, cores: int):
+        sku = skus.find(size)
+        assert sku is not None
+        assert quota.needed(sku, instances) == cores
+
+
+class TestRoles:
+    def rbac(self, tmp_path, delay: str = "0") -> tuple[Rbac, Store, Principals]:
+        settings = Settings.from_env(
+            {"EMULATOR_HOME": str(tmp_path), "EMULATOR_DELAY_ROLE_PROPAGATION": delay}
+        )
+        store = Store(settings.state_file)
+        principals = Principals(settings, store)
+        return Rbac(settings, store, principals), store, principals
+
+    def scope(self) -> str:
+        return f"/subscriptions/{Settings.from_env({}).subscription}/resourceGroups/g"
+
+    def test_the_deployer_owns_and_has_no_data_role(self, tmp_path):
+        rbac, _, people = self.rbac(tmp_path)
+        assert rbac.allowed(people.deployer.id, "Microsoft.X/y/write", self.scope())
+        assert not rbac.allowed(people.deployer.id, "Microsoft.X/y/read", self.scope(), data=True)
+
+    def test_the_reader_reads(self, tmp_path):
+        rbac, _, people = self.rbac(tmp_path)
+        assert rbac.allowed(people.reader.id, "Microsoft.X/y/read", self.scope())
+        assert not rbac.allowed(people.reader.id, "Microsoft.X/y/listKeys/action", self.scope())
+
+    @pytest.mark.parametrize(("delay", "allowed"), [("0", True), ("60", False)])
+    def test_an_assignment_counts_below_its_scope_and_after_its_delay(
+        self, tmp_path, delay: str, allowed: bool
+    ):
+        rbac, store, _ = self.rbac(tmp_path, delay)
+        role = f"/providers/Microsoft.Authorization/roleDefinitions/{roles.ACR_PULL.id}"
+        properties = {"principalId": "p", "roleDefinitionId": role, "scope": self.scope()}
+        from emulator.azure.clock import now
+
+        store.save(Resource("/a", ASSIGNMENT, {"properties": properties}, {"since": now() - 1}))
+        pull = "Microsoft.ContainerRegistry/registries/pull/read"
+        assert rbac.allowed("p", pull, self.scope() + "/below") is allowed
+        assert not rbac.allowed("p", pull, self.scope() + "-beside")
+
+    def test_a_contributor_assigns_no_roles(self):
+        assert "Microsoft.Authorization/*/Write" in roles.CONTRIBUTOR.not_actions
+
+
+class TestStorageNeeds:
+    @pytest.mark.parametrize(
+        ("method", "path", "query", "action", "data"),
+        [
+            ("GET", "/c/b", {}, "blobs/read", True),
+            ("PUT", "/c/b", {"comp": ["block"]}, "blobs/write", True),
+            ("DELETE", "/c/b", {}, "blobs/delete", True),
+            ("GET", "/c", {"restype": ["container"], "comp": ["list"]}, "blobs/read", True),
+            ("PUT", "/c", {"restype": ["container"]}, "containers/write", False),
+            ("GET", "/", {"comp": ["list"]}, "containers/read", False),
+        ],
+    )
+    def test_the_permission_of_an_operation(self, method, path, query, action, data):
+        wanted = need(method, path, query)
+        assert wanted.action.endswith(action)
+        assert wanted.data is data
+
+
+class TestJournal:
+    def test_secret_fields_are_redacted_wherever_they_are(self):
+        body = {"keys": {"primaryKey": "x"}, "list": [{"password": "y"}], "name": "n"}
+        assert redact(body) == {
+            "keys": {"primaryKey": REDACTED},
+            "list": [{"password": REDACTED}],
+            "name": "n",
+        }
+
+    def test_a_vault_secrets_value(self):
+        path = "/x/providers/Microsoft.KeyVault/vaults/v/secrets/s"
+        assert redact({"properties": {"value": "x"}}, path) == {"properties": {"value": REDACTED}}
+        assert redact({"value": "x"}, "/x/other") == {"value": "x"}
+
+    def test_tokens_in_any_text(self):
+        assert redact({"a": "use hf_abcdefghijklmnopqrst now"}) == {"a": f"use {REDACTED} now"}
+
+
+class TestTime:
+    @pytest.mark.parametrize(
+        ("text", "value"), [("PT1M30S", 90), ("PT0.5S", 0.5), ("P1DT1H", 90000), ("PT5M", 300)]
+    )
+    def test_durations(self, text: str, value: float):
+        assert seconds(text) == value
+
+    def test_the_profile_that_began_last_is_in_force(self):
+        def profile(name: str, hour: int) -> dict:
+            schedule = {"timeZone": "UTC", "days": ["Sunday", "Monday"], "hours": [hour], "minutes": [0]}
+            return {"name": name, "recurrence": {"frequency": "Week", "schedule": schedule}}
+
+        profiles = [profile("day", 6), profile("night", 20)]
+        sunday = 1_900_022_400 - (1_900_022_400 % 86400)  # some midnight
+        while (sunday // 86400 + 4) % 7 != 0:
+            sunday += 86400
+        assert active_profile(profiles, sunday + 12 * 3600)["name"] == "day"
+        assert active_profile(profiles, sunday + 23 * 3600)["name"] == "night"
+        assert active_profile(profiles, sunday + 86400 + 3600)["name"] == "night"
+
+
+class TestStore:
+    def test_what_was_saved_is_there_again(self, tmp_path):
+        store = Store(tmp_path / "s.sqlite")
+        store.save(Resource("/A/b", "T/x", {"properties": {"a": 1}}, {"state": "Succeeded"}))
+        store.put("kind", "key", [1, 2])
+        again = Store(tmp_path / "s.sqlite")  # without a close: as after a kill
+        found = again.get("/a/B")
+        assert found is not None
+        assert found.doc == {"properties": {"a": 1}}
+        assert again.table("kind") == {"key": [1, 2]}
+
+
+class TestSettings:
+    def test_a_network_that_is_not_loopback_is_refused(self):
+        with pytest.raises(SettingsError, match="EMULATOR_NETWORK"):
+            Settings.from_env({"EMULATOR_NETWORK": "10.0"})
+
+    @pytest.mark.parametrize("port", ["80", "70000", "http"])
+    def test_a_wrong_port_is_refused(self, port: str):
+        with pytest.raises(SettingsError, match="EMULATOR_PORT"):
+            Settings.from_env({"EMULATOR_PORT": port})
+
+
+def test_every_type_has_a_schema_and_versions():
+    for kind in all_types():
+        assert kind.versions, kind.type
+        assert kind.model or kind.fields, kind.type
