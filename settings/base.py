@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
@@ -42,6 +43,23 @@ class Section(BaseModel):
         if isinstance(value, Mapping) and "$schema" in value:
             return {k: v for k, v in value.items() if k != "$schema"}
         return value
+
+
+class Asset(Section):
+    """A section that is registered in Azure ML: a model or an environment.
+
+    `anonymous` is whether the file gave it no name. It stays true of a copy that a component gives a name to,
+    because that is what az ml's `isAnonymous` means: the name was made up by a program.
+    """
+
+    _anonymous: bool = PrivateAttr(default=False)
+
+    def model_post_init(self, context: Any, /) -> None:
+        self._anonymous = getattr(self, "name", None) is None
+
+    @property
+    def anonymous(self) -> bool:
+        return self._anonymous
 
 
 def setting(

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from settings.base import OsType, Section, Texts, Version, setting
+from settings.base import Asset, OsType, Section, Texts, Version, setting
 from settings.probes import Route
 
 READ_ONLY = "Azure writes this; a stack file cannot set it."
@@ -58,7 +58,7 @@ class BuildContext(Section):
     )
 
 
-class Environment(Section):
+class Environment(Asset):
     """An environment as az ml's environment.yml says it; inline in a deployment, or named under
     `environments`.
     """

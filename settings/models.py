@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from settings.base import ModelType, Section, Texts, Version, setting
+from settings.base import Asset, ModelType, Texts, Version, setting
 from settings.environment import READ_ONLY
 
 AML_MODEL_READ_ONLY = {
@@ -23,7 +23,7 @@ AML_MODEL_READ_ONLY = {
 TEMPLATE = "Deployment templates belong to the models of a registry; a workspace has none. Remove it."
 
 
-class Model(Section):
+class Model(Asset):
     """A model asset: content from Hugging Face, from a folder, or already in a datastore."""
 
     read_only = AML_MODEL_READ_ONLY

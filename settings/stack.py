@@ -1,8 +1,9 @@
 """The whole of a stack's configuration, as one typed tree."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from settings.base import Section, Texts, setting
 from settings.deployment import Deployment
@@ -27,6 +28,15 @@ class Runner(Section):
         "name. "
         "The variable VLLM_AZUREML_PRIVATE_ADDRESS says the same and wins.",
     )
+
+
+def _named(assets: Any) -> Any:
+    if not isinstance(assets, Mapping):
+        return assets
+    return {
+        key: {**asset, "name": key} if isinstance(asset, Mapping) and asset.get("name") is None else asset
+        for key, asset in assets.items()
+    }
 
 
 class StackSettings(Section):
@@ -60,6 +70,16 @@ class StackSettings(Section):
         "choice. "
         "azml: leave out what az ml leaves out.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_assets(cls, value: Any) -> Any:
+        """A model or environment of the stack is called what its key says, so it is never anonymous."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: _named(item) if key in ("models", "environments") else item for key, item in value.items()
+        }
 
     def deployments(self) -> list[tuple[str, str, Deployment]]:
         """Every deployment with the names of its endpoint and its own, in the file's order."""

@@ -20,7 +20,7 @@ def environment_body(
     blob folder that a local build context was uploaded to; `folder` what a conda file's path is relative
     to. An environment without a name is anonymous, as for az ml.
     """
-    properties: dict[str, Any] = {"isAnonymous": environment.name is None, "isArchived": False}
+    properties: dict[str, Any] = {"isAnonymous": environment.anonymous, "isArchived": False}
     if environment.image is not None:
         properties["image"] = image if image is not None else environment.image
     if environment.build is not None:
@@ -56,7 +56,7 @@ def model_body(model: Model, *, model_uri: Any = None) -> dict[str, Any]:
         modelType=model.type,
         modelUri=model_uri if model_uri is not None else model.path,
         stage=model.stage,
-        isAnonymous=model.name is None,
+        isAnonymous=model.anonymous,
         isArchived=False,
     )
     return {"properties": properties}

@@ -23,7 +23,7 @@ def deployment_body(
     return {
         "location": location,
         "tags": dict(deployment.tags),
-        "sku": _without_none(name="Default", capacity=deployment.instance_count),
+        "sku": {"name": "Default", "capacity": deployment.instance_count or 1},
         "properties": _without_none(
             endpointComputeType="Managed",
             description=deployment.description,

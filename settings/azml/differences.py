@@ -53,6 +53,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         "container.",
     ),
     Difference(
+        "onlineDeployments sku.capacity",
+        "nothing, where the file has no instance_count",
+        "1",
+        "That is what Azure makes of it, and only a number can be compared with what a refresh finds.",
+    ),
+    Difference(
         "model and environment versions without a version in the file",
         "the next number, or a hash of its own for anonymous ones",
         "a hash of the content",

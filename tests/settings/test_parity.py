@@ -70,6 +70,8 @@ def as_here(body: dict[str, Any]) -> dict[str, Any]:
     """az ml's body with the documented differences applied, and no others."""
     body["properties"].pop("traffic", None)
     body["properties"].pop("mirrorTraffic", None)
+    if "sku" in body:
+        body["sku"].setdefault("capacity", 1)
     return _canonical(body)
 
 
@@ -159,6 +161,22 @@ def test_environment(row: str, azml: Any, folder: Path) -> None:
     expected = as_here(wire(azml.load_environment(write(folder, body))._to_rest_object()))
     stack = stack_with(environments={body["name"]: body})
     assert environment_body(stack.environments[body["name"]], folder=folder) == expected
+
+
+class TestAnonymous:
+    """What has no name in the file is anonymous, under whatever name it is registered."""
+
+    def test_under_a_name_that_a_component_gives(self) -> None:
+        inline = deployment_stack({**TABLE["deployments"]["least"], "instance_type": "Standard_X"})
+        environment = inline.endpoints["ep-rows"].deployments["blue"].environment
+        assert isinstance(environment, Environment)
+        named = environment.model_copy(update={"name": "ep-rows-blue"})
+        assert environment_body(named)["properties"]["isAnonymous"] is True
+
+    def test_not_under_a_key_of_the_stack(self) -> None:
+        stack = stack_with(models={"m": {"path": "azureml://d"}}, environments={"e": {"image": "a.io/b:1"}})
+        assert model_body(stack.models["m"])["properties"]["isAnonymous"] is False
+        assert environment_body(stack.environments["e"])["properties"]["isAnonymous"] is False
 
 
 @pytest.mark.parametrize("row", TABLE["models"])

@@ -50,7 +50,7 @@ def _tops(said: list[str], config: dict[str, Any]) -> list[int]:
 
 def test_limits_that_are_too_long_for_a_table() -> None:
     """A hundred endpoints a subscription and region, fifty tags a resource."""
-    many = {f"chat{number:03}": {} for number in range(101)}
+    many: dict[str, Any] = {f"chat{number:03}": {} for number in range(101)}
     tags = {f"tag{number}": "x" for number in range(51)}
     with pytest.raises(settings.SettingsError) as caught:
         settings.load(stack_file({"config": {"tags": tags, "endpoints": many}}))
