@@ -37,6 +37,7 @@ from transfer.progress import LogWatcher, summary
 # A role assignment "can take up to 10 minutes" to count, on the data plane too.
 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
 ROLE_SECONDS = 900.0
+ROLE_RETRY_SECONDS = 15.0
 _CHOICES = {"server_side_copy": ("auto", "trust", "never"), "authentication": ("identity", "datastore")}
 _IDENTITY = (
     "repository",
@@ -201,8 +202,10 @@ def _once_allowed(action, watcher: LogWatcher):
             # Only this code means "the identity is known, its role is not": waiting cures no other refusal.
             if problem.code != "AuthorizationPermissionMismatch" or time.monotonic() > deadline:
                 raise
-            watcher.note("the role on the container does not count yet; trying again in 15 s")
-            time.sleep(15)
+            watcher.note(
+                f"the role on the container does not count yet; trying again in {ROLE_RETRY_SECONDS:g} s"
+            )
+            time.sleep(ROLE_RETRY_SECONDS)
 
 
 def _request(props: dict[str, Any]) -> transfer.Request:

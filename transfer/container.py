@@ -221,9 +221,10 @@ class Container:
                     api_version=API_VERSION,
                     connection_timeout=15,
                     read_timeout=60,
-                    retry_total=4,
+                    retry_total=3,
                     initial_backoff=0.5,  # of 15 s by default, which a cancelled run would sit out
                     increment_base=2,
+                    random_jitter_range=0.2,
                 )
             return self._client
 

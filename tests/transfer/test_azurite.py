@@ -7,7 +7,9 @@ from __future__ import annotations
 import base64
 import os
 import random
+import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from azurite import ACCOUNT, KEY, Azurite, Identity
-from servers import FakeHub
+from servers import FakeHub, Handler, Loopback
 
 from transfer import KeyAccess, Request, SasAccess, TokenAccess, copy_snapshot, plan, remove, verify
 from transfer.errors import AccessDenied, ContainerGone, TransferError
@@ -199,6 +201,33 @@ def test_https_proxy_is_honoured_and_no_proxy_too(url: str, hub: FakeHub, monkey
     tunnel.listener.close()
 
 
+class Vault(Loopback):
+    """A vault of one secret."""
+
+    def answer(self, request: Handler) -> None:
+        if (request.headers.get("Authorization") or "").startswith("Bearer ey"):
+            request.say(200, b'{"value": "hf_from_vault"}')
+        else:
+            request.say(401)
+
+
+def test_the_hubs_token_from_a_key_vault_is_read_when_it_is_used(
+    url: str, hub: FakeHub, azurite: Azurite
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    folder = Path(azurite.bundle).parent
+    tls.load_cert_chain(folder / "chain.pem", folder / "key.pem")
+    vault = Vault(tls)
+    hub.token = "hf_from_vault"
+    reference = f"${{{{keyvault:{vault.url}/secrets/hub}}}}"
+    copied = copy_snapshot(request(url, hub, "vault", token=reference, credential=Identity()))
+    assert copied.report.bytes_sent == copied.report.size
+    assert len(vault.requests) == 1  # kept for minutes, not asked for each block
+    with pytest.raises(TransferError, match="no Azure credential"):
+        copy_snapshot(request(url, hub, "vault2", token=reference))
+    vault.close()
+
+
 class TestCommandLine:
     def run(self, url: str, hub: FakeHub, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         variables = {**os.environ, "HF_ENDPOINT": hub.url, "AZURE_STORAGE_KEY": KEY, **environment}
@@ -232,6 +261,27 @@ class TestCommandLine:
         assert "Traceback" not in missing.stderr
         odd = self.run("nowhere", hub, "copy", "org/model")
         assert (odd.returncode, "is no container" in odd.stderr) == (1, True)
+
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+    def test_interrupted_it_says_how_to_go_on(self, url: str, hub: FakeHub, how: signal.Signals) -> None:
+        reached, free = threading.Event(), threading.Event()
+
+        def hang(_: Handler) -> bool:
+            reached.set()
+            free.wait(20)
+            return False
+
+        hub.cdn.faults.append(hang)
+        variables = {**os.environ, "HF_ENDPOINT": hub.url, "AZURE_STORAGE_KEY": KEY}
+        command = [sys.executable, "-m", "transfer", "copy", "org/model", url, "--root", f"stop{int(how)}"]
+        process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        assert reached.wait(30)
+        process.send_signal(how)
+        said = process.communicate(timeout=10)[1]
+        free.set()
+        assert process.returncode == 130
+        assert "goes on from there" in said
+        assert "Traceback" not in said
 
     def test_a_folder_by_its_content(self, url: str, hub: FakeHub, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text("{}")

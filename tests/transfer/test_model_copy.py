@@ -5,13 +5,15 @@ removes.
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from azurite import ACCOUNT, KEY, Azurite, Identity
 from management import FakeArm
-from servers import FakeHub
+from servers import FakeBlob, FakeHub
 
 import transfer
 from providers.model_copy import ModelCopyProvider
@@ -164,6 +166,54 @@ def test_read_says_gone_only_when_azure_does(world: World, monkeypatch, capfd) -
     world.arm.gone = True
     assert provider.read(made.id, made.outs).id == ""
     provider.delete(made.id, made.outs)  # nothing to remove, and that is fine
+
+
+@pytest.fixture
+def guarded(azurite: Azurite, monkeypatch) -> Iterator[tuple[World, FakeBlob]]:
+    """A blob service over TLS that can be told to refuse; Azurite checks no roles."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    folder = Path(azurite.bundle).parent
+    tls.load_cert_chain(folder / "chain.pem", folder / "key.pem")
+    blob, hub = FakeBlob(tls), FakeHub(CONTENT)
+    arm = FakeArm(blob.url + "/", "box")
+    for key, value in {**arm.environment(), "HF_ENDPOINT": hub.url, "HF_TOKEN": ""}.items():
+        monkeypatch.setenv(key, value)
+    yield World(arm, hub, blob.container), blob
+    for server in (arm, hub, blob):
+        server.close()
+
+
+def test_a_preview_without_the_role_keeps_the_state_and_says_not_checked(guarded, capfd) -> None:
+    world, blob = guarded
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    for status, code in ((403, "AuthorizationPermissionMismatch"), (401, "InvalidAuthenticationInfo")):
+        blob.faults[:] = [lambda h, s=status, c=code: (h.body(), blob.refuse(h, s, c)) and True]
+        seen = provider.read(made.id, made.outs)
+        assert (seen.id, seen.outs) == (made.id, made.outs)
+        assert "not checked" in capfd.readouterr().err
+
+
+def test_a_role_that_does_not_count_yet_is_waited_for_and_no_other_refusal(
+    guarded, monkeypatch, capfd
+) -> None:
+    world, blob = guarded
+    monkeypatch.setattr("providers.model_copy.ROLE_RETRY_SECONDS", 0.01)
+    left = ["AuthorizationPermissionMismatch"] * 3
+
+    def refuse(h) -> bool:
+        if not left:
+            return False
+        h.body()
+        blob.refuse(h, 403, left.pop())
+        return True
+
+    blob.faults[:] = [refuse]
+    ModelCopyProvider().create(world.props())
+    assert "does not count yet" in capfd.readouterr().err
+    left[:] = ["AuthorizationFailure"]  # the account's firewall: waiting does not open it
+    with pytest.raises(transfer.TransferError, match="firewall"):
+        ModelCopyProvider().create(world.props())
 
 
 def test_delete_removes_what_it_wrote_and_nothing_else(world: World) -> None:
