@@ -56,6 +56,18 @@ login: ## log docker in to the stack's registry with your Entra token, as `az ac
 chat: ## ask the endpoint: make chat STACK=local PROMPT="..."
 	@scripts/pulumi exec $(STACK) $(PYTHON) -m examples.client.chat $(if $(ENDPOINT),--endpoint $(ENDPOINT)) -- "$(PROMPT)"
 
+plan: ## what is known before anything is rented: fit, time to ready, quota, cost
+	@$(PYTHON) -m stack.plan $(STACK)
+
+lock: ## resolve the stack's models at the hub into its lock file
+	@scripts/pulumi exec $(STACK) $(PYTHON) -m stack.lock $(STACK)
+
+docs: ## generate the pages and the schema that are made from the code
+	@$(PYTHON) -m settings.reference
+
+benchmarks: bootstrap ## measure and write docs/benchmarks.md
+	@$(PYTHON) -m benchmarks.stack --write
+
 requirements: ## compile requirements*.in into pinned files with hashes
 	@for f in requirements requirements-dev; do \
 	  $(PYTHON) -m uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.config import ModelConfig
 from serving.kv_cache import kv_bytes_per_token
+from serving.model_config import facts
 from tests.e2e.harness import Azure, Client, Project, client_of
 
 pytestmark = pytest.mark.vllm
@@ -69,6 +69,6 @@ def test_the_cache_is_as_large_as_the_estimate_says(served: Project) -> None:
     tokens = int(found[1].replace(",", ""))
     (folder,) = {path.parent for path in (served.azure.home / "models").rglob("config.json")}
     config = json.loads((folder / "config.json").read_text())
-    bytes_per_token = kv_bytes_per_token(ModelConfig.of(config))
+    bytes_per_token = kv_bytes_per_token(facts(config))
     block = 16  # vLLM hands the cache out in blocks of tokens, so the last one may not fit
     assert 0 <= CACHE_GIB * 2**30 - tokens * bytes_per_token < 128 * block * bytes_per_token
