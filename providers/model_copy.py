@@ -122,7 +122,9 @@ class ModelCopyProvider(base.AzureProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         try:
-            request = _request(props)
+            request = replace(
+                _request(props), control_retries=0
+            )  # a preview outside the network must not hang
             snapshot = transfer.snapshot_of_lock(props["repository"], _plain(props) or {})
             etags = transfer.state(request, snapshot, props["path"])
         except ArmError as problem:

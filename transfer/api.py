@@ -92,6 +92,7 @@ class Request:
     known_etags: Mapping[str, str] = field(default_factory=dict)
     service_copy_least: int = LEAST
     hub: str = ""
+    control_retries: int = 3  # of listings and the like; waits of 2, 4, 8 s between them
     sizes: Sizes = field(default_factory=Sizes)
     policy: Policy = field(default_factory=Policy)
 
@@ -333,7 +334,13 @@ class _Run:
 
     def _container(self, url: str, access: Access) -> Container:
         return Container(
-            url, access, self.wire, policy=self.request.policy, throttle=self.throttle, retried=self._retried
+            url,
+            access,
+            self.wire,
+            policy=self.request.policy,
+            throttle=self.throttle,
+            control_retries=self.request.control_retries,
+            retried=self._retried,
         )
 
     def _moved(self, path: str, count: int) -> None:

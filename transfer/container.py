@@ -63,11 +63,12 @@ class Container:
         *,
         policy: Policy | None = None,
         throttle: Throttle | None = None,
+        control_retries: int = 3,
         retried: Callable[[Retryable], None] | None = None,
     ) -> None:
         self.url, self._access, self._wire = url.rstrip("/"), access, wire
         self._policy, self._retried = policy or Policy(), retried
-        self.throttle = throttle or Throttle(8)
+        self.throttle, self._control_retries = throttle or Throttle(8), control_retries
         self._lock = threading.Lock()
         self._client: ContainerClient | None = None
 
@@ -221,7 +222,7 @@ class Container:
                     api_version=API_VERSION,
                     connection_timeout=15,
                     read_timeout=60,
-                    retry_total=3,
+                    retry_total=self._control_retries,
                     initial_backoff=0.5,  # of 15 s by default, which a cancelled run would sit out
                     increment_base=2,
                     random_jitter_range=0.2,
