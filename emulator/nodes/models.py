@@ -8,6 +8,7 @@ ETags), so that a second deployment of the same model, or a restart, copies noth
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ from emulator.settings import Settings
 # Azure's place for models (how-to-deploy-online-endpoints; AZUREML_MODEL_DIR in the inference server's
 # documentation).
 DEFAULT_MOUNT = "/var/azureml-app/azureml-models"
+# It logs every header of every request.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
 
 class ModelError(Exception):

@@ -9,10 +9,10 @@ from typing import Any
 
 import aiohttp
 
-# Headers of one connection, not of the message (RFC 9110, 7.6.1), and those the relay sets itself.
+# Headers of one connection, not of the message (RFC 9110, 7.6.1), and those that this side sets itself.
 HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
-    *("trailer", "transfer-encoding", "upgrade", "content-length", "host"),
+    *("trailer", "transfer-encoding", "upgrade", "content-length", "host", "date", "server"),
 }
 
 
