@@ -68,7 +68,7 @@ def _deployments(stack: StackSettings) -> Iterator[Problem]:
         at: Path = ("endpoints", endpoint, "deployments", name)
         found = environment_of(stack, deployment)
         if isinstance(found, tuple) and found[1].inference_config is None:
-            reason = "has no inference_config: Azure then looks for a scoring script (MissingDriverProgram)."
+            reason = "names no routes: unless the model is an MLflow model, Azure looks for a scoring script."
             yield Problem((*at, "environment"), reason, "Name the three routes, for vLLM port 8000.")
         yield from _download(deployment, at)
         yield from _tags(deployment, at)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from settings.deployment import Deployment
 from settings.environment import Environment
 from settings.errors import Path, Problem
-from settings.references import model_of
+from settings.references import environment_of, model_of
 from settings.stack import StackSettings
 
 INSTANCE_TYPE = re.compile(r"Standard_[A-Za-z0-9_]+")
@@ -17,6 +17,7 @@ def check(stack: StackSettings) -> Iterator[Problem]:
     for endpoint, key, deployment in stack.deployments():
         at: Path = ("endpoints", endpoint, "deployments", key)
         yield from _environment(deployment, at)
+        yield from _routes(stack, deployment, at)
         yield from _machine(deployment, at)
         yield from _network(stack, deployment, at)
         yield from _startup(deployment, at)
@@ -33,6 +34,22 @@ def _environment(deployment: Deployment, at: Path) -> Iterator[Problem]:
         yield Problem(
             (*at, "image"), "is the short form of `environment`, which is there too.", "Keep one of them."
         )
+
+
+def _routes(stack: StackSettings, deployment: Deployment, at: Path) -> Iterator[Problem]:
+    """Without routes Azure looks for a scoring script. Only MLflow and Triton models do without either."""
+    environment = environment_of(stack, deployment)
+    if not isinstance(environment, tuple) or environment[1].inference_config is not None:
+        return
+    model = model_of(stack, deployment)
+    if model is None or (isinstance(model, tuple) and model[1].type == "custom_model"):
+        inline = isinstance(deployment.environment, Environment)
+        place: Path = (*at, "environment") if inline else ("environments", environment[0])
+        reason = (
+            "is missing: without routes Azure looks for a scoring script and fails (MissingDriverProgram)."
+        )
+        fix = "Add liveness_route, readiness_route and scoring_route, for vLLM port 8000."
+        yield Problem((*place, "inference_config"), reason, fix)
 
 
 def _machine(deployment: Deployment, at: Path) -> Iterator[Problem]:

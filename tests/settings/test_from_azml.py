@@ -19,6 +19,9 @@ from settings.environment import Environment
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 DATA = Path(__file__).parent / "data"
+ROUTES = (
+    "{" + ", ".join(f"{n}_route: {{port: 1, path: /}}" for n in ("liveness", "readiness", "scoring")) + "}"
+)
 SERVER = """\
     environment:
       image: myacr.azurecr.io/vllm:1.0
@@ -166,7 +169,10 @@ class TestWhatAzMlDoesToABody:
         assert server["environment_variables"] == {"A": "true", "B": 1, "C": ""}
 
     def test_a_file_reference_becomes_its_content(self, project: Project) -> None:
-        project.put("envs/vllm.yml", "{name: vllm, version: 3, build: {path: ctx}}")
+        project.put(
+            "envs/vllm.yml",
+            "{name: vllm, version: 3, build: {path: ctx}, inference_config: *}".replace("*", ROUTES),
+        )
         project.put("envs/ctx/Dockerfile", "FROM scratch")
         project.put("endpoint.yml", "name: chat-one")
         project.put(

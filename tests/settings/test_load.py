@@ -71,7 +71,7 @@ class TestLocalPaths:
         blue = {
             "instance_type": "Standard_NC24ads_A100_v4",
             "environment": {"build": {"path": "ctx", "dockerfile_path": "Gpu.Dockerfile"}},
-            "model": {"path": "weights"},
+            "model": {"path": "weights", "type": "mlflow_model"},
         }
         (tmp_path / "ctx").mkdir()
         with pytest.raises(settings.SettingsError) as caught:

@@ -18,14 +18,14 @@ from settings.azml import deployment_body, endpoint_body, environment_body, mode
 from settings.base import Section
 from settings.deployment import Deployment
 from settings.endpoint import Endpoint
-from settings.environment import Environment
+from settings.environment import Environment, InferenceConfig
 from settings.models import Model
 from settings.references import environment_of, model_of
 from settings.stack import StackSettings
 from settings.tree import items, literals, sections
 
 LIGHT = hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 
 TEXTS = [
@@ -178,7 +178,7 @@ def whole() -> dict[str, Any]:
                     "blue": {
                         "model": "azureml:m:1",
                         "model_mount_path": "/models",
-                        "environment": {"image": "vllm"},
+                        "environment": {"image": "vllm", "inference_config": InferenceConfig.example},
                         "environment_variables": {"VLLM_ARGS": "--max-num-seqs 16"},
                         "instance_type": "Standard_NC24ads_A100_v4",
                         "instance_count": 1,

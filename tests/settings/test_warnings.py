@@ -49,7 +49,7 @@ def test_a_good_stack_has_none() -> None:
         ({"models": {"x": {"path": "w"}}}, "models.x: is registered and used by no deployment."),
         (
             {"server": {"image": None, "environment": {"image": "acr.azurecr.io/vllm:1"}}},
-            "has no inference_config: Azure then looks for a scoring script (MissingDriverProgram).",
+            "names no routes: unless the model is an MLflow model, Azure looks for a scoring script.",
         ),
         (
             {"server": {"model": None, "egress_public_network_access": "disabled"}},

@@ -9,7 +9,12 @@ import yaml
 import settings
 
 ROWS = yaml.safe_load((Path(__file__).parent / "data" / "wrong.yaml").read_text())
-SERVER = {"instance_type": "Standard_NC24ads_A100_v4", "environment": {"image": "acr.azurecr.io/vllm:1"}}
+ROUTES = {f"{name}_route": {"port": 8000, "path": "/health"} for name in ("liveness", "readiness", "scoring")}
+SERVER = {
+    "instance_type": "Standard_NC24ads_A100_v4",
+    "environment": {"image": "acr.azurecr.io/vllm:1", "inference_config": ROUTES},
+    "model": "azureml:m:1",
+}
 
 
 def stack_file(row: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def test_the_error_counts_and_says_that_nothing_was_created() -> None:
 def test_no_value_of_a_secret_is_ever_shown() -> None:
     token = "hf_abcdefghijklmnopqrstuvwxyz"
     row = {"server": {"environment_variables": {"HF_TOKEN": token, "A": [token]}, "vllm": token}}
-    row["config"] = {"models": {"m": {"huggingface": "a/b", "token": token}}, "lock": [token]}
+    row["config"] = {"models": {"gated": {"huggingface": "a/b", "token": token}}, "lock": [token]}
     with pytest.raises(settings.SettingsError) as caught:
         settings.load(stack_file(row))
     assert len(caught.value.problems) == 5
