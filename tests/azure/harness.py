@@ -214,7 +214,7 @@ def endpoint_body(*, identity: dict[str, Any] | None = None, **properties: Any) 
 
 
 def deployment_body(environment: str, *, capacity: int = 1, **properties: Any) -> dict[str, Any]:
-    own = {"endpointComputeType": "Managed", "environmentId": environment, "instanceType": "Standard_DS3_v2"}
+    own = {"endpointComputeType": "Managed", "environmentId": environment, "instanceType": "Standard_DS1_v2"}
     sku = {"name": "Default", "capacity": capacity}
     return {"location": LOCATION, "sku": sku, "properties": {**own, **properties}}
 
