@@ -312,6 +312,8 @@ class _Run:
         doubtful = [
             e for e in planned.present if known.get(e.path) not in (None, there[planned.prefix + e.path].etag)
         ]
+        if doubtful:
+            self.watcher.begin("check", doubtful, 0)
         return self._read_back(doubtful, there, planned.prefix)
 
     def _read_back(self, files, there: Mapping[str, Blob], prefix: str) -> list[FileEntry]:

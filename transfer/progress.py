@@ -38,6 +38,7 @@ class LogWatcher(Silent):
     def begin(self, doing: str, files: list[FileEntry], present: int) -> None:
         """Say how much there is to do."""
         self._files, self._total = len(files), sum(entry.size for entry in files)
+        self._moved = self._done = 0
         self._started = self._said = self._clock()
         there = f", {size(present)} are there" if present else ""
         self._write(f"{self._what}: {doing} {self._files} files, {size(self._total)}{there}")
@@ -96,6 +97,7 @@ class BarWatcher(Silent):
         columns += [TransferSpeedColumn(), TimeRemainingColumn()]
         self._bars = Progress(*columns, console=Console(file=stream), refresh_per_second=4, transient=False)
         self._tasks: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
         self._all: Any = None
 
@@ -109,6 +111,8 @@ class BarWatcher(Silent):
     def begin(self, doing: str, files: list[FileEntry], present: int) -> None:
         """Show the total; files appear when they begin to move."""
         self._sizes = {entry.path: entry.size for entry in files}
+        if self._all is not None:
+            self._bars.remove_task(self._all)
         self._all = self._bars.add_task(f"{doing}: {len(files)} files", total=sum(self._sizes.values()) or 1)
         if not files:
             self._bars.update(self._all, completed=1)

@@ -268,6 +268,24 @@ def test_a_create_that_was_killed_leaves_no_reference_that_keeps_files_for_ever(
     assert world.names() == set()
 
 
+@pytest.mark.parametrize("source", ["azureml", "folder"])
+def test_other_sources_than_the_hub(world: World, source: str, tmp_path: Path, monkeypatch) -> None:
+    provider = ModelCopyProvider()
+    if source == "azureml":
+        repository = provider.create(world.props("first")).outs["model_uri"]
+    else:
+        repository = "model"  # a folder of the project, written as the settings allow
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "model").mkdir()
+        for path, data in CONTENT.items():
+            (tmp_path / "model" / path).write_bytes(data)
+    made = provider.create(world.props("second", repository=repository))
+    for path, data in CONTENT.items():
+        assert world.client().download_blob(f"{made.outs['path']}/{path}").readall() == data
+    assert provider.read(made.id, made.outs).outs["altered"] == []
+    assert not provider.diff(made.id, made.outs, world.props("second", repository=repository)).changes
+
+
 def test_progress_reaches_the_log(world: World, capfd) -> None:
     ModelCopyProvider().create(world.props())
     said = capfd.readouterr().err
