@@ -65,6 +65,8 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{'engine':10} {started.engine}" + (" (ours)" if started.engine_is_ours else " (not ours)"))
     print(f"{'ARM':10} {settings.arm_url}\n{'hub':10} {settings.hub_url}")
     print(f"{'state':10} {settings.home}\n{'logs':10} {settings.logs}\n{'journal':10} {settings.journal}")
+    for name, state in control.containers(settings):
+        print(f"{'container':10} {name} ({state})")
     return 0 if complete else 3
 
 

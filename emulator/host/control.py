@@ -99,6 +99,15 @@ def running(settings: Settings) -> dict[str, int | None]:
     return {name: supervisor.pid(name) for name in names}
 
 
+def containers(settings: Settings) -> list[tuple[str, str]]:
+    """Name and status of every container of this embedded Azure."""
+    started = Started.load(settings)
+    if started is None or not started.engine or not engine.answers(started.engine):
+        return []
+    found = engine.client(started.engine).containers.list(all=True, filters=networks.mine(settings))
+    return sorted((item.name, item.status) for item in found)
+
+
 def _start_parts(
     settings: Settings,
     supervisor: Supervisor,

@@ -41,12 +41,16 @@ def ensure(settings: Settings, client: Any) -> None:
     _require_reachable(gateway(settings.vnet_subnet))
 
 
+def mine(settings: Settings) -> dict[str, str]:
+    """The engine's filter for what belongs to this embedded Azure."""
+    return {"label": f"{LABEL}={instance_id(settings)}"}
+
+
 def sweep(settings: Settings, client: Any, *, networks: bool = True) -> None:
     """Remove every container of this embedded Azure, and its networks."""
-    mine = f"{LABEL}={instance_id(settings)}"
-    for container in client.containers.list(all=True, filters={"label": mine}):
+    for container in client.containers.list(all=True, filters=mine(settings)):
         container.remove(force=True, v=True)
-    for network in client.networks.list(filters={"label": mine}) if networks else []:
+    for network in client.networks.list(filters=mine(settings)) if networks else []:
         network.remove()
 
 

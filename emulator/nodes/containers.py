@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.host.engine import client, sdk
-from emulator.host.networks import LABEL
+from emulator.host.networks import LABEL, mine
 from emulator.host.networks import name as network_name
 from emulator.host.started import gateway, instance_id
 from emulator.nodes.instance import StartError
@@ -156,8 +156,7 @@ async def create(
 
 async def find(settings: Settings, engine: Engine) -> list[Any]:
     """Every container of this embedded Azure."""
-    mine = {"label": f"{LABEL}={instance_id(settings)}"}
-    return await engine.call(engine.api.containers.list, all=True, filters=mine)
+    return await engine.call(engine.api.containers.list, all=True, filters=mine(settings))
 
 
 def arguments(

@@ -206,7 +206,7 @@ class DockerNodes:
             ) from error
         return Placed(folder, models.mount_path(spec, spec.model, self._layout))
 
-    async def _bring_up(self, group: Group, count: int) -> Outcome:
+    async def _bring_up(self, group: Group, count: int, *, proven: bool = False) -> Outcome:
         """Add instances to the group until it has `count`, and wait for the new ones;
 
         the first failure decides.
@@ -218,7 +218,7 @@ class DockerNodes:
             )
             instance = self._instance(group, container)
             group.instances.append(instance)
-            instance.begin()
+            instance.begin(proven=proven)
             new.append(instance)
         for done in asyncio.as_completed([instance.settled for instance in new]):
             outcome = await done
@@ -253,14 +253,11 @@ class DockerNodes:
                 group = Group(spec, image, await self._place(identity, spec, _quiet))
                 self._groups[identity] = group
                 await self._adopt(identity, group)
-                outcome = await self._bring_up(group, spec.instances)
+                await self._bring_up(group, spec.instances, proven=True)
             except StageError as error:
-                outcome = error.outcome
+                _log.warning("%s cannot be resumed: %s", spec.deployment, error)
             except (sdk().errors.DockerException, OSError) as error:
                 _log.warning("%s cannot be resumed: %s", spec.deployment, error)
-                return
-            if not outcome.ok:
-                _log.warning("%s did not come back: %s", spec.deployment, outcome.text)
 
     async def _adopt(self, identity: str, group: Group) -> None:
         for handle in await containers.find(self._settings, self._engine):
@@ -274,7 +271,7 @@ class DockerNodes:
             if fits and await container.look():
                 instance = self._instance(group, container)
                 group.instances.append(instance)
-                instance.begin(running=True)
+                instance.begin(running=True, proven=True)
             else:
                 await container.remove()
 

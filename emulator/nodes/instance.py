@@ -75,8 +75,13 @@ class Instance:
         self.settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, *, running: bool = False) -> None:
-        """Start it; `running` when the container is up already (after a restart of the server)."""
+    def begin(self, *, running: bool = False, proven: bool = False) -> None:
+        """Start it; `running` when the container is up already (after a restart of the server).
+
+        `proven`: the deployment has succeeded before, so it is never given up.
+        """
+        if proven:
+            self.settled.set_result(Outcome.success())
         self._task = asyncio.create_task(self._run(running), name=self.container.name)
 
     async def close(self) -> None:

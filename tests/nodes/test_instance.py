@@ -154,3 +154,13 @@ async def wait_until(condition, pause=0):
             return
         await asyncio.sleep(pause)
     pytest.fail("it did not happen")
+
+
+async def test_a_deployment_that_had_succeeded_before_is_never_given_up():
+    """After a restart of the server: the machine may be slow to come back, and nobody waits for an outcome."""
+    container = Container(exits=[1] * 20)
+    under_test = instance(container, sick, readiness=Probe(8000, "/health", failure_threshold=1), restarts=0)
+    under_test.begin(proven=True)
+    await wait_until(lambda: container.events.count("start") > 10)
+    assert under_test.settled.result().ok
+    await under_test.close()
