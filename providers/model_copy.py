@@ -101,9 +101,7 @@ class ModelCopyProvider(base.AzureProvider):
         if base.unknown(lock):
             replaces.append("lock")
         elif lock and str(lock.get("commit")) != _olds.get("commit"):
-            replaces.append(
-                "lock"
-            )  # another commit goes to another folder; the old one stays until it is unused
+            replaces.append("lock")  # another commit goes to another folder; the old one goes last
         elif lock:
             changes |= _digests(lock.get("files")) != _digests(_locked_files(_olds))
         changes |= bool(_olds.get("altered"))  # what `read` found missing or written over
@@ -118,13 +116,15 @@ class ModelCopyProvider(base.AzureProvider):
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         lock = _news.get("lock") or {"commit": _olds["commit"], "files": _olds["files"]}
         etags = {_path(key): facts.get("etag", "") for key, facts in _olds["files"].items()}
-        return UpdateResult(_copy(_news, _olds["reference"], lock, etags))
+        outputs = _copy(_news, _olds["reference"], lock, etags)
+        if outputs["path"] != _olds["path"]:  # a local folder with other content goes to another place
+            transfer.remove(_destination(_olds), _olds["path"], reference=_olds["reference"])
+        return UpdateResult(outputs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         try:
-            request = replace(
-                _request(props), control_retries=0
-            )  # a preview outside the network must not hang
+            # A preview outside the network must not hang, hence no retries.
+            request = replace(_destination(props), control_retries=0)
             snapshot = transfer.snapshot_of_lock(props["repository"], _plain(props) or {})
             etags = transfer.state(request, snapshot, props["path"])
         except ArmError as problem:
@@ -142,7 +142,7 @@ class ModelCopyProvider(base.AzureProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Give the reference back; the files go with the last one, and only those that such copies wrote."""
         try:
-            transfer.remove(_request(_props), _props["path"], reference=_props["reference"])
+            transfer.remove(_destination(_props), _props["path"], reference=_props["reference"])
         except ArmError as problem:
             if problem.status != 404:  # the workspace or its storage is gone, and the files with it
                 raise
@@ -211,13 +211,18 @@ def _once_allowed(action, watcher: LogWatcher):
 
 
 def _request(props: dict[str, Any]) -> transfer.Request:
-    """What the properties ask for, with access as of now. Asks ARM where the datastore is."""
+    """What the properties ask for, with access as of now."""
+    request = _destination(props)
+    return replace(request, source=_source(props, request.access))
+
+
+def _destination(props: dict[str, Any]) -> transfer.Request:
+    """The same without its source. Asks ARM where the datastore is."""
     which = lookup(_datastore(props), credentials.arm)
-    access = _access(props, which)
     return transfer.Request(
-        source=_source(props, access),
+        source="",
         container_url=which.container_url,
-        access=access,
+        access=_access(props, which),
         revision=props["revision"],
         selection=transfer.Selection.of(
             props.get("allow_patterns"), props.get("ignore_patterns"), bool(props.get("include_pickle"))
