@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import deletions
 from . import urn as urns
@@ -25,7 +25,7 @@ from .planner import Planner, ReadRequest, Registration
 from .provider import PARTIAL, UNCERTAIN, Provider
 from .registry import Registry
 from .state import Goal, Snapshot, State
-from .steps import DeleteStep, Outcome, RefreshStep, Step, UpdateStep, ignore_changes, run_after_hooks
+from .steps import Outcome, RefreshStep, Step, UpdateStep, ignore_changes, run_after_hooks
 from .targets import Targets
 from .values import Properties, unwrap
 
@@ -246,8 +246,6 @@ class Deployment:
         if outcome.status == UNCERTAIN:
             self.maybe_corrupt = True
         urn = "" if is_internal(step) else step.urn
-        verb = {"create-replacement": "creating", "create": "creating", "update": "updating"}.get(step.op)
-        verb = verb or ("deleting" if step.op.startswith("delete") else "processing")
         self.report("error", urn, f"preview failed: {outcome.error}" if self.preview else f"{outcome.error}")
         if not self.preview:
             self.events.failed(step, outcome.status, self._steps)
@@ -360,6 +358,7 @@ class Deployment:
         """Until the program has ended and nothing is expected any more; then the deletions."""
         program = asyncio.ensure_future(self.source.run(self)) if self.source is not None else None
         stopped = asyncio.ensure_future(executor.stopped.wait())
+        arrival: asyncio.Future[Handler | None] | None = None
         try:
             while not executor.stopped.is_set():
                 ended = program is None or program.done()
@@ -367,20 +366,21 @@ class Deployment:
                     if program is not None:
                         program.result()
                     break
-                waiting = [asyncio.ensure_future(self._queue.get()), stopped]
+                arrival = asyncio.ensure_future(self._queue.get())
+                waiting: set[asyncio.Future[Any]] = {arrival, stopped}
                 if program is not None and not program.done():
-                    waiting.append(program)
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if waiting[0] not in done:
-                    waiting[0].cancel()
+                    waiting.add(program)
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if not arrival.done():
+                    arrival.cancel()
                     continue
-                handler = waiting[0].result()
+                handler = arrival.result()
                 if handler is not None:
                     self._dispatch(executor, await handler())
         finally:
-            stopped.cancel()
-            if program is not None and not program.done():
-                program.cancel()
+            for left in (stopped, arrival, program):
+                if left is not None and not left.done():
+                    left.cancel()
         if not executor.stopped.is_set():
             await self._finish(executor)
 
@@ -518,6 +518,3 @@ class Deployment:
             "these resources to complete. Check whether they exist, then run `refresh`: it clears interrupted operations; "
             "interrupted creations need --import-pending-creates URN ID or --clear-pending-creates.",
         )
-
-
-__all__ = ["DeleteStep", "Deployment", "Events", "Options", "OutputsRequest", "Source"]

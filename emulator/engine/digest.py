@@ -8,7 +8,7 @@ from typing import Any
 
 from . import urn as urns
 from .checkpoint import dump_resource, encode
-from .events import EventLog, shown
+from .events import EventLog
 from .state import State
 from .steps import Step
 
@@ -130,6 +130,3 @@ class JsonEvents(EventLog):
 
     def finish(self) -> None:
         """And their own end."""
-
-
-__all__ = ["JsonEvents", "PreviewDigest", "shown"]

@@ -30,3 +30,5 @@ class Cancelled(Bail):
 
 class NoChangesExpected(EngineError):
     """--expect-no-changes was given and there were changes."""
+
+    exit_code = 7

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from . import urn as urns
 from .errors import EngineError
-from .provider import OK, PARTIAL
+from .provider import PARTIAL
 from .state import State
-from .steps import DeleteProtected, DeleteStep, Outcome, ReadStep, ReplaceStep, Step
+from .steps import DeleteProtected, Outcome, ReadStep, ReplaceStep, Step
 from .values import Properties, Secret
 
 if TYPE_CHECKING:
@@ -137,6 +137,3 @@ def counts(step: Step, refreshing: bool) -> tuple[str, bool]:
             step.old is not None and step.new is not None and not same(step.old.outputs, step.new.outputs)
         )
     return op, record and not is_internal(step)
-
-
-__all__ = ["OK", "DeleteStep", "Executor", "counts", "is_internal", "mark_secrets", "succeeded"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .state import Operation, Snapshot, State
 from .steps import RefreshStep, SameStep, Step
-from .urn import qualified_type, STACK_TYPE, child, name_of, project_of, stack_of, type_of
+from .urn import STACK_TYPE, child, name_of, project_of, qualified_type, stack_of, type_of
 from .values import same
 
 _PENDING = {

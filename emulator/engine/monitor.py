@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import requests
 from . import urn as urns
+from .checkpoint import ENGINE_VERSION
 from .defaults import DefaultProviders, ProviderRequest
 from .deployment import Deployment, OutputsRequest
 from .errors import EngineError, Unsupported
 from .hooks import KEEP_ALL, Callbacks, Hook
 from .planner import ReadRequest, Registration
 from .project import version_satisfies
-from .checkpoint import ENGINE_VERSION
 from .protocol import (
     empty_pb2,
     engine_pb2,

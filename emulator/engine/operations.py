@@ -6,15 +6,13 @@ import argparse
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from . import urn as urns
 from .commands import Arguments, StackNotFound, Workspace
 from .config import has_secure, normalise, parse_value
 from .deployment import Options
 from .display import Display, Look
-from .errors import Bail, Cancelled, EngineError, NoChangesExpected
+from .errors import EngineError, NoChangesExpected
 from .program import launch
 from .project import interpreter
 from .secrets import manager_for
@@ -127,8 +125,6 @@ def _sink(arguments: Arguments, target: Target, options: Options) -> Any:
 
 
 def _conclude(arguments: Arguments, outcome: Outcome) -> int:
-    if isinstance(outcome.error, Cancelled):
-        return 8
     if outcome.error is not None:
         return outcome.error.exit_code
     changed = {op: count for op, count in outcome.changes.items() if op not in _UNCHANGED and count}
@@ -281,13 +277,17 @@ def _edit_pending_creates(arguments: Arguments, target: Target) -> None:
 
 
 def adopt_imports(snapshot: Snapshot) -> Snapshot:
-    """Interrupted operations whose resource is known by ID become resources; a refresh then reads them."""
-    present = {state.urn for state in snapshot.resources if not state.delete}
+    """Interrupted creations whose ID is known become resources, which the refresh then reads.
+
+    (The CLI of 3.260 drops them with a file backend; its documentation says that they are imported.)
+    """
     for operation in [o for o in snapshot.operations if o.type == "importing"]:
-        if operation.resource.urn not in present:
-            snapshot.resources.append(operation.resource)
         snapshot.operations.remove(operation)
+        made = operation.resource
+        for old in [s for s in snapshot.resources if s.urn == made.urn and not s.delete]:
+            if old.pending_replacement or old.id == made.id:
+                snapshot.resources.remove(old)
+            else:
+                old.delete = True  # what was to be replaced goes at the next update
+        snapshot.resources.append(made)
     return snapshot
-
-
-__all__ = ["Bail", "Path", "operate", "urns"]

@@ -82,9 +82,9 @@ def contains(pattern: Path, other: Path) -> bool:
 
 def lookup(path: Path, value: Value) -> tuple[Value, bool]:
     for part in path:
-        if isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-            value = value[part]
-        elif isinstance(value, dict) and isinstance(part, str) and part in value:
+        if (isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)) or (
+            isinstance(value, dict) and isinstance(part, str) and part in value
+        ):
             value = value[part]
         else:
             return None, False

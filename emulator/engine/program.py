@@ -28,7 +28,7 @@ _END_SECONDS = 5.0
 
 def launch(interpreter: str, folder: Path) -> subprocess.Popen[bytes]:
     """Start an interpreter that loads the SDK and waits for instructions."""
-    return subprocess.Popen(  # noqa: S603 (the project's own interpreter)
+    return subprocess.Popen(
         guarded([interpreter, "-u", str(RUNNER)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

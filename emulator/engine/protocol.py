@@ -8,6 +8,7 @@ their files are. It does this only in its own process, and only if the SDK has n
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import types
 from pathlib import Path
@@ -35,6 +36,8 @@ def _shallow_packages() -> None:
 
 
 _shallow_packages()
+# gRPC's own log lines (a peer that goes away, say) are not for users: what matters is raised.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc  # noqa: E402
 from google.protobuf import empty_pb2, struct_pb2  # noqa: E402

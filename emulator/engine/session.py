@@ -12,21 +12,21 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .backend import FileBackend, StackName
 from .builtin import BuiltinProvider
-from .checkpoint import encode
 from .config import StackConfig
 from .defaults import DefaultProviders, ProviderRequest, installed_plugins
 from .deployment import Deployment, Options
-from .errors import Bail, Cancelled, EngineError
+from .errors import Bail, EngineError
 from .events import EventLog, EventStream
 from .hooks import Callbacks, Hooks
 from .journal import Journal
 from .monitor import EngineService, Monitor
-from .program import Program, launch
+from .program import Program
 from .project import Project, interpreter
 from .protocol import CHANNEL_OPTIONS, engine_pb2_grpc, grpc, resource_pb2_grpc
 from .registry import Registry
@@ -55,6 +55,12 @@ class Outcome:
     snapshot: Snapshot | None = None
 
 
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """One loop for the life of the process: gRPC ties itself to the loop that it is first used in."""
+    return asyncio.new_event_loop()
+
+
 class Session:
     """`sinks` get every event. `program` is a process started ahead of time, or None."""
 
@@ -74,7 +80,7 @@ class Session:
         self._interrupts = 0
 
     def run(self) -> Outcome:
-        return asyncio.run(self._run())
+        return event_loop().run_until_complete(self._run())
 
     async def _run(self) -> Outcome:
         options = self.options
@@ -153,8 +159,6 @@ class Session:
             outcome.error = Bail(str(error))
         outcome.changes = dict(deployment.changes)
         result = "failed" if outcome.error else "succeeded"
-        if isinstance(outcome.error, Cancelled):
-            result = "canceled"
         stream.summary(outcome.changes, time.time() - started, deployment.maybe_corrupt, result)
         stream.cancel()
         return outcome
@@ -234,7 +238,7 @@ class Session:
         """Plugins named by the packages in the program's environment."""
         python = interpreter(self.target.project)
         script = "import json,site,sys;print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
-        found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
+        found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
         return installed_plugins([Path(p) for p in json.loads(found.stdout or "[]")])
 
     def _watch_signals(self, deployment: Deployment, stream: EventStream) -> None:
@@ -272,6 +276,3 @@ class Session:
             "resourceChanges": outcome.changes,
         }
         self.target.backend.add_history(self.target.stack, info)
-
-
-__all__ = ["Outcome", "Session", "Target", "encode", "launch"]
