@@ -168,6 +168,14 @@ class TestWhatAzMlDoesToABody:
         server = self.make(project, "environment_variables: {A: true, B: 1, C: null}\n")
         assert server["environment_variables"] == {"A": "true", "B": 1, "C": ""}
 
+    def test_texts_that_look_like_numbers_stay_texts_for_every_reader(self, project: Project) -> None:
+        """Pulumi's reader takes 1e5 for a number, PyYAML does not: quotes leave no doubt."""
+        words = {"A": "1e5", "B": "0o17", "C": "on", "D": "20:00", "E": "08", "F": "1_000", "G": "plain-1"}
+        self.make(project, f"environment_variables: {words}\n")
+        lines = (project.root / "Pulumi.dev.yaml").read_text().splitlines()
+        written = {line.strip() for line in lines if line.strip()[:1] in words and line.strip()[1:2] == ":"}
+        assert written == {*(f"{k}: '{v}'" for k, v in words.items() if k != "G"), "G: plain-1"}
+
     def test_a_file_reference_becomes_its_content(self, project: Project) -> None:
         project.put(
             "envs/vllm.yml",

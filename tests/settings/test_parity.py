@@ -188,6 +188,33 @@ def test_model(row: str, azml: Any, folder: Path) -> None:
     assert model_body(stack.models[body["name"]]) == expected
 
 
+class TestStartup:
+    """What az ml's YAML does not have and the API does: named as azure-ai-ml's own REST models name it."""
+
+    def test_probe_and_route(self) -> None:
+        from azure.ai.ml._restclient.arm_ml_service import models as rest
+
+        routes = {
+            f"{n}_route": {"port": 8000, "path": "/health"} for n in ("liveness", "readiness", "scoring")
+        }
+        routes["startup_route"] = {"port": 8000, "path": "/ping"}
+        environment = {"image": "acr.azurecr.io/vllm:1", "inference_config": routes}
+        server = {"instance_type": "Standard_X", "environment": environment, "startup_probe": {"period": 90}}
+        deployment = deployment_stack(server).endpoints["ep-rows"].deployments["blue"]
+        assert isinstance(deployment.environment, Environment)
+        rendered = deployment_body(deployment, location="we", environment_id="e")["properties"]
+        expected = rest.ManagedOnlineDeployment(
+            startup_probe=rest.ProbeSettings({"period": "PT1M30S"})
+        ).as_dict()
+        assert rendered["startupProbe"] == expected["startupProbe"]
+        config = environment_body(deployment.environment)["properties"]["inferenceConfig"]
+        route = rest.Route(port=8000, path="/ping")
+        assert (
+            config["startupRoute"]
+            == rest.InferenceContainerProperties(startup_route=route).as_dict()["startupRoute"]
+        )
+
+
 class TestCollectedData:
     """az ml registers a data asset for each collection; so must whoever sends the deployment."""
 
