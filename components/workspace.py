@@ -19,7 +19,8 @@ from components import dependencies as parts
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceArgs:
     """Plain values are ARM's own spellings (`Enabled`, `AllowOnlyApprovedOutbound`). Names are physical
-    names."""
+    names. `leftovers` purges what deleting the workspace leaves behind.
+    """
 
     name: str
     resource_group_name: pulumi.Input[str]
@@ -41,6 +42,7 @@ class WorkspaceArgs:
     image_build_compute: str | None = None
     datastores_auth_mode: str = "Identity"
     encryption: Mapping[str, str] = field(default_factory=dict)
+    leftovers: pulumi.Resource | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,7 +61,12 @@ class Workspace(pulumi.ComponentResource):
         super().__init__("vllm-azureml:components:Workspace", name, None, opts)
         from pulumi_azure_native import machinelearningservices as ml
 
-        where = parts.Place(args.resource_group_name, args.location, pulumi.ResourceOptions(parent=self))
+        before = [args.leftovers] if args.leftovers else None
+        where = parts.Place(
+            args.resource_group_name,
+            args.location,
+            pulumi.ResourceOptions(parent=self, depends_on=before),
+        )
         self.storage_id = parts.storage(name, args.storage, where)
         self.key_vault_id = parts.key_vault(name, args.key_vault, args.tenant_id, where)
         self.registry_id, self.login_server = parts.registry(name, args.registry, where)
@@ -87,7 +94,9 @@ class Workspace(pulumi.ComponentResource):
             # is not.
             v1_legacy_mode=False,
             tags=dict(args.tags),
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="30m")),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=before, custom_timeouts=pulumi.CustomTimeouts(create="30m")
+            ),
         )
         self.resource = workspace
         self.workspace_id, self.name = workspace.id, workspace.name

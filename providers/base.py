@@ -8,6 +8,7 @@ are called.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,30 @@ class AzureProvider(ResourceProvider):
         """Take the stack's azure-native settings; nothing is kept in the instance."""
         values = {key: req.config.get(f"azure-native:{key}") for key in credentials.SETTINGS}
         credentials.use_configuration(values)
+        say_failures_plainly()
+
+
+def say_failures_plainly() -> None:
+    """Let a failure that is meant for a person be its sentence, not its traceback.
+
+    pulumi.dynamic answers every exception with `traceback.format_exc()`, which is the only place to say
+    otherwise. What is not one of our own errors is a fault of the program and keeps its traceback.
+    """
+    original = traceback.format_exc
+    if getattr(original, "plain", False):
+        return
+
+    def format_exc(*args: Any, **options: Any) -> str:
+        problem = sys.exc_info()[1]
+        return str(problem) if _for_people(problem) else original(*args, **options)
+
+    format_exc.plain = True  # type: ignore[attr-defined]
+    traceback.format_exc = format_exc
+
+
+def _for_people(problem: BaseException | None) -> bool:
+    copying = sys.modules.get("transfer.errors")  # imported only where something is copied
+    return isinstance(problem, (ProviderError, *([copying.TransferError] if copying else [])))
 
 
 def unknown(value: Any) -> bool:

@@ -16,6 +16,7 @@ from components.private_network import PRIVATE_ENDPOINTS, PrivateNetwork, Privat
 from components.roles import RoleGrants, RoleGrantsArgs
 from components.workspace import ExistingWorkspace, Workspace, WorkspaceArgs
 from providers.role_propagation import RolePropagation
+from providers.soft_deleted import SoftDeleted
 from settings.workspace import PrivateEndpoint as PrivateEndpointSettings
 from stack.context import Context
 
@@ -74,7 +75,7 @@ def _resource_group(context: Context) -> pulumi.Input[str]:
 
 
 def _workspace(context: Context, group: pulumi.Input[str]) -> Workspace:
-    wanted = context.settings.workspace
+    wanted, parts = context.settings.workspace, _parts(context)
     return Workspace(
         "workspace",
         WorkspaceArgs(
@@ -82,7 +83,8 @@ def _workspace(context: Context, group: pulumi.Input[str]) -> Workspace:
             resource_group_name=group,
             location=context.location,
             tenant_id=context.caller.tenant_id,
-            **_parts(context),
+            **parts,
+            leftovers=_leftovers(context, parts["key_vault"]),
             public_network_access=wanted.public_network_access,
             identity_type=wanted.identity.type,
             user_assigned_identities=wanted.identity.user_assigned_identities,
@@ -99,6 +101,16 @@ def _workspace(context: Context, group: pulumi.Input[str]) -> Workspace:
             else {},
             tags=context.tags(wanted.tags),
         ),
+    )
+
+
+def _leftovers(context: Context, vault: KeyVaultArgs) -> SoftDeleted | None:
+    """A stack whose vault may be purged is one that comes and goes: it leaves no blocked names behind."""
+    if vault.id or vault.purge_protection:
+        return None
+    vault_id = f"{context.group_id}/providers/Microsoft.KeyVault/vaults/{vault.name}"
+    return SoftDeleted(
+        "leftovers", workspace_id=context.workspace_id, vault_id=vault_id, location=context.location
     )
 
 

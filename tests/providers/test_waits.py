@@ -6,6 +6,7 @@ import pytest
 from providers.errors import ProviderError
 from providers.managed_network import ManagedNetworkProvider
 from providers.role_propagation import RolePropagationProvider
+from providers.soft_deleted import SoftDeletedProvider
 
 STORE = "/subscriptions/s/resourceGroups/g/providers/M/workspaces/w/datastores/workspaceblobstore"
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/st"
@@ -80,3 +81,55 @@ class TestManagedNetwork:
     def test_it_provisions_again_when_it_must(self, olds, news, changes):
         result = ManagedNetworkProvider().diff("id", {**NETWORK, **olds}, {**NETWORK, **news})
         assert bool(result.changes) is changes
+
+
+LEFT = {"workspace_id": "/w", "vault_id": "/subscriptions/s/vaults/kv", "location": "westeurope"}
+DELETED = "/subscriptions/s/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv"
+
+
+class TestLeftovers:
+    def test_what_is_deleted_is_purged(self, azure):
+        azure.on("GET", "/w", httpx.Response(404, json={}))
+        azure.on("DELETE", "/w", httpx.Response(204))
+        azure.on("GET", LEFT["vault_id"], httpx.Response(404, json={}))
+        azure.on("GET", DELETED, httpx.Response(200, json={"name": "kv"}))
+        azure.on("POST", f"{DELETED}/purge", httpx.Response(200))
+        SoftDeletedProvider().delete("id", dict(LEFT))
+        purged = next(request for request in azure.requests if request.method == "DELETE")
+        assert purged.url.params["forceToPurge"] == "true"
+        assert azure.sent("POST", f"{DELETED}/purge") == [None]
+
+    def test_what_is_alive_is_left_alone(self, azure):
+        azure.on("GET", "/w", httpx.Response(200, json={"name": "w"}))
+        azure.on("GET", LEFT["vault_id"], httpx.Response(200, json={"name": "kv"}))
+        SoftDeletedProvider().delete("id", dict(LEFT))
+        assert {request.method for request in azure.requests} == {"GET"}
+
+    def test_a_vault_that_cannot_be_purged_says_what_to_do(self, azure):
+        azure.on("GET", "/w", httpx.Response(200, json={"name": "w"}))
+        azure.on("GET", LEFT["vault_id"], httpx.Response(404, json={}))
+        azure.on(
+            "GET", DELETED, httpx.Response(200, json={"properties": {"scheduledPurgeDate": "2027-01-01"}})
+        )
+        azure.on(
+            "POST", f"{DELETED}/purge", httpx.Response(403, json={"error": {"code": "MethodNotAllowed"}})
+        )
+        with pytest.raises(ProviderError, match=r"until 2027-01-01.*workspace\.key_vault\.name"):
+            SoftDeletedProvider().create(dict(LEFT))
+        SoftDeletedProvider().delete("id", dict(LEFT))
+
+
+def test_a_failure_for_people_has_no_traceback():
+    import traceback
+
+    from providers import base
+
+    base.say_failures_plainly()
+    try:
+        raise ProviderError("what, why, how to fix")
+    except ProviderError:
+        assert traceback.format_exc() == "what, why, how to fix"
+    try:
+        raise KeyError("a fault of ours")
+    except KeyError:
+        assert "Traceback" in traceback.format_exc()

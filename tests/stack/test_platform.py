@@ -110,6 +110,20 @@ class TestWhatExists:
         assert body["image"] == "acr.test/ci/vllm@sha256:77"
 
 
+class TestLeftovers:
+    def test_a_stack_that_stays_purges_nothing(self):
+        values = config("local")
+        values["vllm-azureml:workspace"]["key_vault"] = {"purge_protection": True}
+        assert run(values).all(f"{DYNAMIC}SoftDeleted") == []
+
+    def test_it_is_made_before_and_deleted_after(self):
+        program = run(config("local"))
+        made = program.one(f"{DYNAMIC}SoftDeleted")
+        assert made.inputs["workspace_id"] == WORKSPACE
+        for type_ in (f"{ML}Workspace", "azure-native:keyvault:Vault"):
+            assert "leftovers" in program.one(type_).depends_on
+
+
 class TestUserAssignedIdentity:
     def test_its_roles_exist_before_the_endpoint(self):
         values = config("local")

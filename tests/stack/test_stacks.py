@@ -16,6 +16,7 @@ PLATFORM = {
     ("azure-native:authorization:RoleAssignment", "deployer-blobs"),
     ("azure-native:authorization:RoleAssignment", "deployer-secrets"),
     (f"{DYNAMIC}RolePropagation", "deployer-blobs"),
+    (f"{DYNAMIC}SoftDeleted", "leftovers"),
 }
 ZONES = (
     "privatelink.api.azureml.ms",
