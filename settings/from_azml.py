@@ -11,10 +11,11 @@ the terminal. The result is checked as every stack is.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from settings.errors import SettingsError
 from settings.migrate.convert import Conversion, convert
-from settings.migrate.read import FolderError, read
+from settings.migrate.read import FolderError, load, read
 from settings.migrate.write import write
 
 
@@ -28,22 +29,29 @@ def main(argv: list[str] | None = None) -> int:
     try:
         found = read(options.folder)
         converted = convert(found, options)
+        text = write(converted, options.folder, kept(target))
     except FolderError as error:
         print(error, file=sys.stderr)
         return 2
-    target.write_text(write(converted, options.folder))
+    target.write_text(text)
     return _report(converted, target)
+
+
+def kept(target: Path) -> dict[str, Any]:
+    """What a stack file that is written over must keep: without its salt the stack's secrets are lost."""
+    found = load(target) if target.exists() else {}
+    return {key: value for key, value in found.items() if key != "config"}
 
 
 def _report(converted: Conversion, target: Path) -> int:
     from settings import warnings
-    from settings.load import load
+    from settings.load import load as check
 
     for note in converted.notes:
         print(f"note: {note}")
     print(f"wrote {target}")
     try:
-        stack = load(converted.config, folder=target.parent, source=str(target))
+        stack = check(converted.config, folder=target.parent, source=str(target))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1

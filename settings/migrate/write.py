@@ -21,12 +21,13 @@ DEFAULTS = """\
 """
 
 
-def write(converted: Conversion, folder: Path) -> str:
+def write(converted: Conversion, folder: Path, kept: dict[str, Any] | None = None) -> str:
     """Pulumi.STACK.yaml as text, with what was changed as comments."""
     dumper = _dumper()
     lines = [HEAD.format(folder=folder.name)]
     if converted.notes:
         lines.append("# Changed on the way:\n" + "".join(f"#   {note}\n" for note in converted.notes))
+    lines.append(dumper(kept) if kept else "")
     lines.append("config:\n")
     for key, value in converted.config.items():
         name = "azure-native:location" if key == "location" else f"{NAMESPACE}:{key}"

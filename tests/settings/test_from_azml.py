@@ -256,6 +256,15 @@ class TestWhatCannotBe:
         assert "exists already. Use another --stack, or --force" in capsys.readouterr().err
         assert project.run("--force") == 0
 
+    def test_writing_over_a_stack_file_keeps_its_salt(self, project: Project) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        old = "encryptionsalt: v1:abc=\nconfig:\n  vllm-azureml:lock: x\n"
+        (project.root / "Pulumi.dev.yaml").write_text(old)
+        assert project.run("--force") == 0
+        found = yaml.safe_load((project.root / "Pulumi.dev.yaml").read_text())
+        assert found["encryptionsalt"] == "v1:abc="
+        assert "vllm-azureml:lock" not in found["config"]
+
     def test_a_scoring_script_is_written_down_and_refused_with_a_sentence(
         self, project: Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
