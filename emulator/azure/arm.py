@@ -1,4 +1,6 @@
-"""Azure Resource Manager: authentication, authorization, dispatch, error envelope and journal of every request."""
+"""Azure Resource Manager: authentication, authorization, dispatch, error envelope and journal of every
+request.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,8 @@ class Arm:
     async def metrics(self, request: Request) -> Response:
         """Take metric points for autoscale; not Azure's, and so not in the journal.
 
-        `{"points": [{"resource", "metric", "value", "seconds_ago"}], "at": epoch seconds}`; answers what was scaled.
+        `{"points": [{"resource", "metric", "value", "seconds_ago"}], "at": epoch seconds}`; answers what
+        was scaled.
         """
         try:
             self._authenticate(request)
@@ -133,7 +136,7 @@ class Arm:
         if special.route.action:
             self.cloud.rbac.check(principal, special.route.action, special.scope)
         answer = special.route.handler(call, special.values)
-        return self._respond(await answer if hasattr(answer, "__await__") else answer, call)  # type: ignore[arg-type]
+        return self._respond(await answer if hasattr(answer, "__await__") else answer, call)
 
     def _call(
         self, target: ids.Target, request: Request, entry: dict[str, Any], principal: Principal

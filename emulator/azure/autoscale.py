@@ -1,8 +1,8 @@
 """Autoscale of online deployments: the rules are checked when set, and applied when a test feeds metrics.
 
-Sources: REST specification of Microsoft.Insights/autoscaleSettings (bounds of timeGrain, timeWindow and cooldown),
-learn.microsoft.com "Autoscale online endpoints" and "Supported metrics" (names of metrics). Predictive
-autoscale, notifications and the flapping check are left out.
+Sources: REST specification of Microsoft.Insights/autoscaleSettings (bounds of timeGrain, timeWindow and
+cooldown), learn.microsoft.com "Autoscale online endpoints" and "Supported metrics" (names of metrics).
+Predictive autoscale, notifications and the flapping check are left out.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _between(duration: str, low: float, high: float, name: str, text: str) -> No
 async def feed(cloud: Cloud, points: list[dict[str, Any]], at: float) -> list[dict[str, Any]]:
     """Take metric points ({resource, metric, value, seconds_ago}) as of a moment and apply all settings.
 
-    Returns what was scaled: [{deployment, from, to, rule}]. Only tests call this: nothing else has metrics here.
+    Returns what was scaled: [{deployment, from, to, rule}]. Only tests call this: nothing else has metrics
+    here.
     """
     scaled = []
     for setting in cloud.store.all(TYPE):

@@ -111,7 +111,7 @@ async def action(call: Call, kind: ResourceType) -> Answer:
     if resource is None:
         raise not_found(call.target.id)
     answer = known[name](call, resource)
-    return await answer if inspect.isawaitable(answer) else answer  # type: ignore[return-value]
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def perform(cloud: Cloud, row: dict[str, Any]) -> Any:
@@ -192,7 +192,8 @@ def _check_idle(cloud: Cloud, old: Resource | None) -> None:
     if old is None or (old.state not in _BUSY and not cloud.operations.pending(old.id)):
         return
     raise conflict(
-        f"Another operation is in progress on '{old.id}' (provisioning state {old.state}). Wait until it has ended "
+        f"Another operation is in progress on '{old.id}' (provisioning state {old.state}). Wait "
+        "until it has ended "
         "and try again.",
         code="AnotherOperationInProgress",
     )
@@ -207,7 +208,8 @@ def _check_parents(call: Call, kind: ResourceType) -> None:
             raise _no_group(group)
         if found.state == "Deleting":
             raise conflict(
-                f"The resource group '{found.name}' is in deprovisioning state and cannot perform this operation.",
+                f"The resource group '{found.name}' is in deprovisioning state and cannot "
+                "perform this operation.",
                 code="ResourceGroupBeingDeleted",
             )
     if kind.extension:
@@ -220,7 +222,8 @@ def _check_parents(call: Call, kind: ResourceType) -> None:
             raise ArmError(
                 404,
                 "ParentResourceNotFound",
-                f"Failed to perform 'write' on resource(s) of type '{kind.type.partition('/')[2]}', because the "
+                "Failed to perform 'write' on resource(s) of type "
+                f"'{kind.type.partition('/')[2]}', because the "
                 f"parent resource '{parent}' could not be found.",
             )
         if found.state == "Deleting":
@@ -255,7 +258,8 @@ def _check_create_only(kind: ResourceType, old: Resource, new: Resource) -> None
             raise ArmError(
                 409 if path == "location" else 400,
                 code,
-                f"Changing property '{path}' of '{old.id}' from {before!r} to {after!r} is not allowed: it can only be "
+                f"Changing property '{path}' of '{old.id}' from {before!r} to {after!r} is not "
+                "allowed: it can only be "
                 "set when the resource is created.",
                 target=path,
             )
@@ -278,6 +282,8 @@ def _no_group(group: str) -> ArmError:
 
 
 def retry_headers(cloud: Cloud) -> dict[str, str]:
-    """Return how long to wait: whole seconds as the header has it, and milliseconds for those who read them."""
+    """Return how long to wait: whole seconds as the header has it, and milliseconds for those who read
+    them.
+    """
     seconds = cloud.settings.delays.retry_after
     return {"Retry-After": str(max(1, math.ceil(seconds))), "x-ms-retry-after-ms": str(int(seconds * 1000))}

@@ -1,4 +1,6 @@
-"""Azure's error envelope. One exception class; what is refused says so with the code Azure uses, where known."""
+"""Azure's error envelope. One exception class; what is refused says so with the code Azure uses, where
+known.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def bad_request(message: str, *, code: str = "BadRequest", target: str | None = 
 
 
 def user_error(message: str, *, target: str | None = None) -> ArmError:
-    """Return a 400 as the Machine Learning provider words it (code UserError, azure-ai-ml's recorded answers)."""
+    """Return a 400 as the Machine Learning provider words it (code UserError, azure-ai-ml's recorded
+    answers).
+    """
     return ArmError(400, "UserError", message, target=target)
 
 

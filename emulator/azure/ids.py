@@ -1,7 +1,8 @@
 """Reads ARM paths: which resource, collection or action a request means.
 
-A path is a scope, then `/providers/NAMESPACE/TYPE/NAME[/TYPE/NAME...]`, possibly several times (extension resources such
-as role assignments). Resource groups count as resources of `Microsoft.Resources/resourceGroups`.
+A path is a scope, then `/providers/NAMESPACE/TYPE/NAME[/TYPE/NAME...]`, possibly several times (extension
+resources such as role assignments). Resource groups count as resources of
+`Microsoft.Resources/resourceGroups`.
 """
 
 from __future__ import annotations

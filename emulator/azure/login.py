@@ -1,9 +1,10 @@
 """The token service: managed identity (App Service's shape) and the tenant's OAuth endpoints.
 
-`IDENTITY_ENDPOINT` answers `GET ?api-version=2019-08-01&resource=R` with header X-IDENTITY-HEADER, which says who asks
-(learn.microsoft.com, "How to use managed identities for App Service", REST endpoint reference). The tenant serves
-discovery, keys and the client-credentials grant; interactive logins are left out. azure-identity validates an authority
-with a public host unless the tenant is `adfs`, hence that path too.
+`IDENTITY_ENDPOINT` answers `GET ?api-version=2019-08-01&resource=R` with header X-IDENTITY-HEADER, which
+says who asks (learn.microsoft.com, "How to use managed identities for App Service", REST endpoint
+reference). The tenant serves discovery, keys and the client-credentials grant; interactive logins are left
+out. azure-identity validates an authority with a public host unless the tenant is `adfs`, hence that path
+too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The cloud metadata document: what tells clients that this is not a public cloud, and where its parts are.
 
-Served as `GET /metadata/endpoints`. One object for api-version 2022-09-01 (azure-native, azure-ai-ml), a list of
-clouds for 2019-05-01 (the Azure CLI). azure-ai-ml needs a `name` that no public cloud has, a portal with at least three
-labels, and a `resourceManager` that is a literal part of ARM_CLOUD_METADATA_URL (azure/ai/ml/_azure_environments.py).
-Suffixes end in the reserved `.invalid`: whoever builds a host name from parts leaves nothing and fails at once.
+Served as `GET /metadata/endpoints`. One object for api-version 2022-09-01 (azure-native, azure-ai-ml), a
+list of clouds for 2019-05-01 (the Azure CLI). azure-ai-ml needs a `name` that no public cloud has, a
+portal with at least three labels, and a `resourceManager` that is a literal part of ARM_CLOUD_METADATA_URL
+(azure/ai/ml/_azure_environments.py). Suffixes end in the reserved `.invalid`: whoever builds a host name
+from parts leaves nothing and fails at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Asynchronous operations: 201 or 202 with a URL to poll, persisted so that a killed server resumes them.
 
-An operation is a row: which resource, what is done to it (`provision`, `remove` or an action), how it ended. The work is
-the resource type's own coroutine; it may be run again after a restart, so it must not mind.
+An operation is a row: which resource, what is done to it (`provision`, `remove` or an action), how it
+ended. The work is the resource type's own coroutine; it may be run again after a restart, so it must not
+mind.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class Operations:
                     row, "Canceled", error={"code": "Canceled", "message": "The operation was canceled."}
                 )
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever broke, the operation must end and say so
             _log.exception("operation %s on %s failed", row["verb"], row["resource"])
             text = f"The embedded Azure failed itself; see its log. Operation {row['id']}."
             self._end(row, "Failed", error={"code": "InternalServerError", "message": text})

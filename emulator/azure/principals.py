@@ -1,7 +1,8 @@
 """Who there is in the emulated tenant: the deployer, a reader, and the identities of resources.
 
-The deployer is like a person with Contributor and User Access Administrator (Owner covers both) and without any
-data-plane role. Identities of resources come and go with them. There are no users, groups or applications.
+The deployer is like a person with Contributor and User Access Administrator (Owner covers both) and
+without any data-plane role. Identities of resources come and go with them. There are no users, groups or
+applications.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _KIND = "principal"
 
 @dataclass(frozen=True)
 class Principal:
-    """An identity: `id` is its object id, `client_id` its application id, `resource_id` whose identity it is."""
+    """An identity: `id` is its object id, `client_id` its application id, `resource_id` whose identity it
+    is.
+    """
 
     id: str
     name: str
@@ -55,7 +58,9 @@ class Principals:
         return Principal(**row) if row else None
 
     def create(self, resource_id: str, name: str) -> Principal:
-        """Make an identity for a resource; a new one each time, as a resource made anew has a new identity."""
+        """Make an identity for a resource; a new one each time, as a resource made anew has a new
+        identity.
+        """
         principal = Principal(str(uuid.uuid4()), name, str(uuid.uuid4()), resource_id)
         self._store.put(_KIND, principal.id, dict(principal.__dict__))
         return principal

@@ -44,16 +44,18 @@ class Rbac:
             raise ArmError(
                 403,
                 "AuthorizationFailed",
-                f"The client '{principal.client_id}' with object id '{principal.id}' does not have authorization to "
-                f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
+                f"The client '{principal.client_id}' with object id '{principal.id}' does not "
+                "have authorization to "
+                f"perform action '{action}' over scope '{scope}' or the scope is invalid. If "
+                "access was recently "
                 "granted, please refresh your credentials.",
             )
 
     def grant(self, principal_id: str, role: roles.Role, scope: str, *, by: str) -> None:
         """Grant what a service grants by itself, e.g. to an endpoint's own identity; in effect at once.
 
-        Kept apart from the program's role assignments so that `destroy` leaves none of it behind: `by` is the resource
-        with which it goes.
+        Kept apart from the program's role assignments so that `destroy` leaves none of it behind: `by` is
+        the resource with which it goes.
         """
         key = f"{principal_id}|{role.id}|{scope.lower()}"
         self._store.put("grant", key, {"principal": principal_id, "role": role.id, "scope": scope, "by": by})
@@ -66,9 +68,8 @@ class Rbac:
 
     def _roles(self, principal_id: str, scope: str) -> list[roles.Role]:
         found = [role for who, where, role in self._standing if who == principal_id and _within(scope, where)]
-        for row in self._store.table("grant").values():
-            if row["principal"] == principal_id and _within(scope, row["scope"]):
-                found.append(roles.BY_ID[row["role"]])
+        grants = [row for row in self._store.table("grant").values() if row["principal"] == principal_id]
+        found += [roles.BY_ID[row["role"]] for row in grants if _within(scope, row["scope"])]
         effective = now() - self._settings.delays.role_propagation
         for item in self._store.all(ASSIGNMENT):
             properties = item.properties

@@ -29,7 +29,8 @@ class Types:
         raise ArmError(
             404,
             "InvalidResourceType",
-            f"The resource type '{rest}' could not be found in the namespace '{namespace}' (the embedded Azure has "
+            f"The resource type '{rest}' could not be found in the namespace '{namespace}' (the "
+            "embedded Azure has "
             f"{', '.join(sorted(t.type for t in self._types.values() if t.type.startswith(namespace)))}).",
         )
 
@@ -47,7 +48,8 @@ class Types:
             raise ArmError(
                 400,
                 "NoRegisteredProviderFound",
-                f"No registered resource provider found for API version '{version}' for type '{rest}' in namespace "
+                f"No registered resource provider found for API version '{version}' for type "
+                f"'{rest}' in namespace "
                 f"'{namespace}'. The supported api-versions are '{known}'.",
             )
 

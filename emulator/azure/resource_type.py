@@ -1,7 +1,8 @@
 """What a resource type is: its path, api-versions, schema, and the places where a type adds its own rules.
 
-One instance a type, stateless. The flow of a request is in `crud`; a type overrides `prepare` (checks that need other
-resources), `provision` (the asynchronous work), `outputs` (what the service adds), `remove` and its actions.
+One instance a type, stateless. The flow of a request is in `crud`; a type overrides `prepare` (checks that
+need other resources), `provision` (the asynchronous work), `outputs` (what the service adds), `remove` and
+its actions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Azure's built-in roles as far as a deployment of an online endpoint needs them, with their real ids.
 
-Source of names and ids: learn.microsoft.com, "Azure built-in roles" (page of 2026-09-10); of the actions: the pages of
-each category linked there, cut down to the providers that are emulated.
+Source of names and ids: learn.microsoft.com, "Azure built-in roles" (page of 2026-09-10); of the actions:
+the pages of each category linked there, cut down to the providers that are emulated.
 """
 
 from __future__ import annotations

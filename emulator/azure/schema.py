@@ -1,9 +1,10 @@
-"""Turns the metadata of Azure's SDK models into plain schemas, and keeps them so that an SDK is imported once.
+"""Turns the metadata of Azure's SDK models into plain schemas, kept so that an SDK is imported once.
 
-Two generations of generated code are read: models with `_attr_to_rest_field` annotations (azure-ai-ml's bundled
-`arm_ml_service`, newer azure-mgmt wheels) and models with `_attribute_map` (older ones). A schema is JSON:
-`{"root": NAME, "models": {NAME: {"fields": {WIRE: {type, readonly, required, updatable}}, "discriminator": ...}}}`,
-where a type is `["str"]`, `["enum", [values]]`, `["list", T]`, `["dict", T]`, `["model", NAME]`, ...
+Two generations of generated code are read: models with `_attr_to_rest_field` annotations (azure-ai-ml's
+bundled `arm_ml_service`, newer azure-mgmt wheels) and models with `_attribute_map` (older ones). A schema
+is JSON: `{"root": NAME, "models": {NAME: {"fields": {WIRE: {type, readonly, required, updatable}},
+"discriminator": ...}}}`, where a type is `["str"]`, `["enum", [values]]`, `["list", T]`, `["dict", T]`,
+`["model", NAME]`, ...
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import datetime
 import enum
 import importlib
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -59,7 +61,7 @@ class Schemas:
         names = json.dumps([[model.wheel, model.module, model.name] for model in missing])
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ARM_", "AZUREML_"))}
         command = [sys.executable, "-m", "emulator.azure.schema", str(self._folder)]
-        done = subprocess.run(command, input=names, text=True, env=kept, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(command, input=names, text=True, env=kept, capture_output=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the models of Azure's SDKs could not be read:\n{done.stderr[-2000:]}")
 
@@ -114,7 +116,7 @@ class _Reader:
         space = {**vars(typing), "datetime": datetime, "_models": self._module, "_types": self._module}
         hints: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
-            for attribute, annotation in base.__dict__.get("__annotations__", {}).items():
+            for attribute, annotation in inspect.get_annotations(base).items():
                 hints[attribute] = (annotation, vars(importlib.import_module(base.__module__)))
         fields = {}
         for base in reversed(cls.__mro__):

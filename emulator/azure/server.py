@@ -27,7 +27,9 @@ class Server:
         self.cloud = cloud
 
     async def start(self) -> None:
-        """Listen; raises OSError when an address is taken. ARM comes last: who reaches it reaches the rest."""
+        """Listen; raises OSError when an address is taken. ARM comes last: who reaches it reaches the
+        rest.
+        """
         cloud, settings = self.cloud, self.cloud.settings
         ensure_authority(settings)
         await asyncio.to_thread(cloud.schemas.prepare, cloud.types.models())

@@ -1,4 +1,5 @@
-"""Paths of ARM that are not resources: operations being polled, name checks, quotas, deleted vaults, providers.
+"""Paths of ARM that are not resources: operations being polled, name checks, quotas, deleted vaults,
+providers.
 
 A table of routes; each has its method, a pattern, the RBAC action it needs and its handler.
 """
@@ -50,13 +51,15 @@ def find(method: str, path: str) -> Match | None:
     for item in routes():
         found = item.pattern.fullmatch(path)
         if found and item.method == method:
-            return Match(item, found.groupdict(), f"/subscriptions/{found['subscription']}")
+            whole = path.rstrip("/").rsplit("/", 1)[0] if "/resourcegroups/" in path.lower() else ""
+            return Match(item, found.groupdict(), whole or f"/subscriptions/{found['subscription']}")
     return None
 
 
 def operation_paths(cloud: Cloud, row: dict[str, Any]) -> tuple[str, str]:
     """Return the paths of an operation's status and of its result."""
-    base = f"/subscriptions/{cloud.settings.subscription}/providers/{row['namespace']}/locations/{row['location']}"
+    base = f"/subscriptions/{cloud.settings.subscription}/providers/{row['namespace']}"
+    base += f"/locations/{row['location']}"
     names = ("operationStatuses", "operationResults")
     if row["namespace"] == "Microsoft.MachineLearningServices":
         # As in the recorded answers of azure-ai-ml's own tests.
@@ -139,6 +142,8 @@ def resources(call: Call, values: dict[str, str]) -> Answer:
     return Answer({"value": items})
 
 
+# The last is as in the recorded answers of azure-ai-ml's own tests.
+_OPERATIONS = (("operationStatuses", "operationResults"), ("mfeOperationsStatus", "mfeOperationResults"))
 _routes: list[Route] = []
 
 
@@ -148,10 +153,9 @@ def routes() -> list[Route]:
         from emulator.azure.resources import all_routes
 
         operation = "/providers/{namespace}/locations/{location}/"
-        for name in ("operationStatuses", "mfeOperationsStatus"):
-            _routes.append(route("GET", operation + name + "/{operation}", operation_status))
-        for name in ("operationResults", "mfeOperationResults"):
-            _routes.append(route("GET", operation + name + "/{operation}", operation_result))
+        for status, result in _OPERATIONS:
+            _routes.append(route("GET", operation + status + "/{operation}", operation_status))
+            _routes.append(route("GET", operation + result + "/{operation}", operation_result))
         _routes.append(route("GET", "", subscription, "Microsoft.Resources/subscriptions/read"))
         _routes.append(route("GET", "/providers/{namespace}", provider, "Microsoft.Resources/providers/read"))
         register = "Microsoft.Resources/subscriptions/providers/register/action"

@@ -1,7 +1,7 @@
 """Writes a schema by hand, for types whose model no installed SDK has. The source stands beside each table.
 
-`table({"properties": {"level!": ("A", "B"), "notes": "str"}})`: a name ending in `!` is required, a tuple is an
-enumeration, a list of one is an array, `{"*": T}` a dictionary, other dictionaries are objects.
+`table({"properties": {"level!": ("A", "B"), "notes": "str"}})`: a name ending in `!` is required, a tuple
+is an enumeration, a list of one is an array, `{"*": T}` a dictionary, other dictionaries are objects.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Access tokens: signed by our own key, checked for signature, expiry and audience.
 
-Tokens have the claims that clients and services read (aud, iss, oid, tid, appid, exp). Endpoint tokens (AMLToken) and
-registry tokens are made with the same key under their own audiences.
+Tokens have the claims that clients and services read (aud, iss, oid, tid, appid, exp). Endpoint tokens
+(AMLToken) and registry tokens are made with the same key under their own audiences.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The raw parts behind the gates, as the emulated services themselves use them: blobs and images.
 
-Trusted and inside: no role is checked here. With `--nodes none` a raw part may be missing; then what would have been
-done there is logged and left out, so that requests can be tested alone.
+Trusted and inside: no role is checked here. With `--nodes none` a raw part may be missing; then what would
+have been done there is logged and left out, so that requests can be tested alone.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class Images:
         return f"{registry.name.lower()}/{name}"
 
     async def digest(self, registry: Resource, repository: str, reference: str) -> str | None:
-        """Return an image's digest, "" when it is not there, None when the raw registry is not there to ask."""
+        """Return an image's digest, "" when it is not there, None when the raw registry is not there to
+        ask.
+        """
         name = self.repository(registry, repository)
         url = f"{self._settings.registry_url}/v2/{name}/manifests/{reference}"
         try:

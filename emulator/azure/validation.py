@@ -1,8 +1,8 @@
 """Holds a request body strictly against a schema: names, types, enumerations, required fields.
 
 Read-only fields are dropped (ARM ignores them, so that a GET's answer can be PUT), nulls count as absent, and
-enumerations take any letter case, as the services do, and are stored in the case of the SDK. Everything else that the
-schema does not know is refused with the text of ARM's deserializer.
+enumerations take any letter case, as the services do, and are stored in the case of the SDK. Everything
+else that the schema does not know is refused with the text of ARM's deserializer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _ENVELOPE = {"id", "name", "type", "systemData", "etag", "eTag"}
 
 
 def validate(schema: dict[str, Any], body: Any, *, partial: bool = False) -> dict[str, Any]:
-    """Return the body as it will be stored; raises ArmError 400. `partial` (PATCH) asks for no required field."""
+    """Return the body as it will be stored; raises ArmError 400. `partial` (PATCH) asks for no required
+    field.
+    """
     if not isinstance(body, dict):
         raise _refuse("The request content is not a JSON object.", "")
     return _Walk(schema["models"], partial).model(schema["root"], body, "")

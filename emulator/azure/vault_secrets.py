@@ -1,4 +1,6 @@
-"""The secrets of vaults: versions by name, shared by ARM's `vaults/secrets` and the vault's own data plane."""
+"""The secrets of vaults: versions by name, shared by ARM's `vaults/secrets` and the vault's own data
+plane.
+"""
 
 from __future__ import annotations
 

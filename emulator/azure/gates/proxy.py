@@ -41,7 +41,8 @@ async def forward(
 ) -> None:
     """Send the request to `url` (percent-encoding kept) and stream the answer.
 
-    `replace` sets request headers, `drop` leaves some out, `rewrite(headers)` may change the answer's headers.
+    `replace` sets request headers, `drop` leaves some out, `rewrite(headers)` may change the answer's
+    headers.
     """
     dropped = _HOP | {name.encode() for name in drop}
     headers = [

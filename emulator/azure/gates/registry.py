@@ -1,8 +1,9 @@
 """The registry gate: Azure Container Registry's token authentication before the raw OCI registry.
 
-`/oauth2/exchange` turns an Entra token into a refresh token, `/oauth2/token` a refresh token (or the admin's password)
-into an access token whose scope follows the caller's roles; `/v2/` asks for it with a Bearer challenge and passes on.
-Source: github.com/Azure/acr, docs/AAD-OAuth.md. Each registry's repositories live below its name in the raw one.
+`/oauth2/exchange` turns an Entra token into a refresh token, `/oauth2/token` a refresh token (or the
+admin's password) into an access token whose scope follows the caller's roles; `/v2/` asks for it with a
+Bearer challenge and passes on. Source: github.com/Azure/acr, docs/AAD-OAuth.md. Each registry's
+repositories live below its name in the raw one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The storage gate: checks token, audience and role as Azure Storage does, then passes on to Azurite.
 
-One gate a storage account, at its own address: `/CONTAINER/BLOB` becomes `/SLOT/CONTAINER/BLOB`. Shared keys and
-SAS are refused: with key access disabled as Azure does, else because they are not emulated. Which permission an
-operation needs: learn.microsoft.com, "Authorize access to blobs with Microsoft Entra ID", permissions for calling data
-operations. The account's firewall is not emulated.
+One gate a storage account, at its own address: `/CONTAINER/BLOB` becomes `/SLOT/CONTAINER/BLOB`. Shared
+keys and SAS are refused: with key access disabled as Azure does, else because they are not emulated. Which
+permission an operation needs: learn.microsoft.com, "Authorize access to blobs with Microsoft Entra ID",
+permissions for calling data operations. The account's firewall is not emulated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A vault's data plane: secrets by HTTPS at the vault's own address, with audience and permission checks.
 
-Secrets only, api-versions 7.x: get, set, list, versions, delete. Permissions by role when the vault uses RBAC, else by its
-access policies. Keys, certificates, soft delete of single secrets, backups and the firewall are left out.
+Secrets only, api-versions 7.x: get, set, list, versions, delete. Permissions by role when the vault uses
+RBAC, else by its access policies. Keys, certificates, soft delete of single secrets, backups and the
+firewall are left out.
 """
 
 from __future__ import annotations

@@ -42,8 +42,9 @@ class RoleAssignment(ResourceType):
             raise ArmError(400, "RoleDefinitionDoesNotExist", text)
         principal = properties["principalId"]
         if cloud.principals.get(principal) is None and "principalType" not in properties:
-            # Azure cannot see a fresh identity at once; with principalType it does not look (learn.microsoft.com,
-            # "Troubleshoot Azure RBAC", symptom: assigning a role to a new principal sometimes fails).
+            # Azure cannot see a fresh identity at once; with principalType it does not look
+            # (learn.microsoft.com, "Troubleshoot Azure RBAC", symptom: assigning a role to a new principal
+            # sometimes fails).
             text = f"Principal {principal} does not exist in the directory {cloud.settings.tenant}."
             raise ArmError(400, "PrincipalNotFound", text)
         properties.setdefault("scope", call.target.scope)
@@ -59,7 +60,10 @@ class RoleAssignment(ResourceType):
             raise ArmError(400, "RoleAssignmentUpdateNotPermitted", text)
         for other in cloud.store.all(ASSIGNMENT):
             if other.id.lower() != new.id.lower() and _identity(other) == key:
-                text = f"The role assignment already exists. The ID of the existing role assignment is {other.name}."
+                text = (
+                    "The role assignment already exists. The ID of the existing role "
+                    f"assignment is {other.name}."
+                )
                 raise ArmError(409, "RoleAssignmentExists", text)
 
     def list(self, call: Call) -> list[Resource]:

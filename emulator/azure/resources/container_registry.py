@@ -1,4 +1,6 @@
-"""Microsoft.ContainerRegistry/registries: the resource; pushing and pulling go through the registry's gate."""
+"""Microsoft.ContainerRegistry/registries: the resource; pushing and pulling go through the registry's
+gate.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Microsoft.Resources/resourceGroups: holds resources; its deletion deletes them in the order their links ask for."""
+"""Microsoft.Resources/resourceGroups: holds resources; its deletion deletes them in the order their links
+ask for.
+"""
 
 from __future__ import annotations
 

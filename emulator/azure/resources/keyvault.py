@@ -61,7 +61,8 @@ class Vault(ResourceType):
         recovering = new.properties.get("createMode") == "recover"
         if deleted and not recovering:
             text = (
-                "A vault with the same name already exists in deleted state. You need to either recover or purge "
+                "A vault with the same name already exists in deleted state. You need to either "
+                "recover or purge "
                 "existing key vault. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745"
             )
             raise conflict(text, code="ConflictError")

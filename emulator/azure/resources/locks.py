@@ -17,7 +17,8 @@ TYPE = "Microsoft.Authorization/locks"
 class Lock(ResourceType):
     type = TYPE
     versions = frozenset({"2020-05-01", "2016-09-01"})
-    # No installed SDK has the model. Source: REST specification, Microsoft.Authorization/stable/2020-05-01/locks.json.
+    # No installed SDK has the model. Source: REST specification,
+    # Microsoft.Authorization/stable/2020-05-01/locks.json.
     fields = table(
         {
             "properties!": {

@@ -1,4 +1,6 @@
-"""Microsoft.Network without DNS: virtual networks, subnets, security groups, private endpoints and their zone groups."""
+"""Microsoft.Network without DNS: virtual networks, subnets, security groups, private endpoints and their
+zone groups.
+"""
 
 from __future__ import annotations
 
@@ -55,12 +57,17 @@ class SecurityGroup(_Network):
         for subnet in call.cloud.store.all(SUBNET):
             used = (subnet.properties.get("networkSecurityGroup") or {}).get("id", "")
             if used.lower() == resource.id.lower():
-                text = f"Network security group {resource.id} cannot be deleted because it is in use by {subnet.id}."
+                text = (
+                    f"Network security group {resource.id} cannot be deleted because it is in "
+                    f"use by {subnet.id}."
+                )
                 raise bad_request(text, code="InUseNetworkSecurityGroupCannotBeDeleted")
 
 
 class VirtualNetwork(_Network):
-    """Subnets given in the body become resources; a body without them leaves existing ones alone (unverified)."""
+    """Subnets given in the body become resources; a body without them leaves existing ones alone
+    (unverified).
+    """
 
     type = NETWORK
     model = Model(_WHEEL, _MODELS, "VirtualNetwork")
@@ -150,7 +157,7 @@ class PrivateEndpoint(_Network):
         name = f"{resource.name}.nic.{resource.private.get('created', 0):.0f}"
         group = resource.id.split("/providers/")[0]
         nic = f"{group}/providers/Microsoft.Network/networkInterfaces/{name}"
-        connections = []
+        connections: list[dict[str, Any]] = []
         for item in _connections(resource):
             state = {"status": "Approved", "description": "Auto-approved", "actionsRequired": "None"}
             properties = {**item["properties"], "provisioningState": "Succeeded"}
@@ -230,7 +237,8 @@ def connections_of(cloud: Cloud, target: Resource) -> list[dict[str, Any]]:
                 continue
             name = f"{endpoint.name}.{target.name}"
             state = {"status": "Approved", "description": "Auto-Approved"}
-            properties = {"privateEndpoint": {"id": endpoint.id}, "privateLinkServiceConnectionState": state}
+            properties: dict[str, Any] = {"privateEndpoint": {"id": endpoint.id}}
+            properties["privateLinkServiceConnectionState"] = state
             properties["provisioningState"] = "Succeeded"
             resource_id = f"{target.id}/privateEndpointConnections/{name}"
             kind = f"{target.type}/privateEndpointConnections"

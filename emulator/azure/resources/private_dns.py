@@ -36,7 +36,10 @@ class Zone(ResourceType):
 
     def check_delete(self, call: Call, resource: Resource) -> None:
         if call.cloud.store.all(LINK, under=resource.id):
-            text = "Cannot delete resource while nested resources exist. Some existing nested resource IDs include: "
+            text = (
+                "Cannot delete resource while nested resources exist. Some existing nested "
+                "resource IDs include: "
+            )
             links = ", ".join(item.id for item in call.cloud.store.all(LINK, under=resource.id))
             raise conflict(text + links, code="CannotDeleteResource")
 

@@ -34,7 +34,10 @@ class Account(ResourceType):
     name_rule = "3 to 24 lower-case letters and digits"
 
     def bad_name(self, name: str) -> ArmError:
-        text = f"{name} is not a valid storage account name. Storage account name must be between 3 and 24 characters"
+        text = (
+            f"{name} is not a valid storage account name. Storage account name must be "
+            "between 3 and 24 characters"
+        )
         return ArmError(
             400, "AccountNameInvalid", text + " in length and use numbers and lower-case letters only."
         )

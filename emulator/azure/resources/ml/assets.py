@@ -1,4 +1,6 @@
-"""Models, environments, code and data: containers and versions; versions are immutable but for notes and tags."""
+"""Models, environments, code and data: containers and versions; versions are immutable but for notes and
+tags.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,10 @@ class Version(MlType):
         for path in self.immutable:
             if old and pick(old.doc, path) != pick(new.doc, path):
                 text = (
-                    f"{self.type.split('/')[-2][:-1].capitalize()} version {new.id.rsplit('/', 3)[1]}:{new.name} "
-                    f"already exists, and its '{path.rsplit('.', 1)[-1]}' cannot be changed: versions are immutable. "
+                    f"{self.type.split('/')[-2][:-1].capitalize()} version "
+                    f"{new.id.rsplit('/', 3)[1]}:{new.name} "
+                    f"already exists, and its '{path.rsplit('.', 1)[-1]}' cannot be changed: "
+                    "versions are immutable. "
                     "Register another version."
                 )
                 raise user_error(text, target=path)
@@ -74,7 +78,7 @@ class ModelVersion(Version):
         if not uri:
             raise user_error("A model version needs a modelUri.", target="properties.modelUri")
         new.properties.setdefault("modelType", "custom_model")
-        if uri.startswith("azureml://jobs/") or uri.startswith("runs:/"):
+        if uri.startswith(("azureml://jobs/", "runs:/")):
             raise bad_request("Models from jobs are not emulated.", code="NotEmulated")
         parse_uri(call.cloud, new.id, uri)
         super().prepare(call, old, new)

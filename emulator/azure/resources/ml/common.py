@@ -19,8 +19,9 @@ ENDPOINT = f"{WORKSPACE}/onlineEndpoints"
 DEPLOYMENT = f"{ENDPOINT}/deployments"
 MODELS = "azure.ai.ml._restclient.arm_ml_service.models"
 
-# azure-native 3.29 speaks 2025-12-01; azure-ai-ml 1.35.2 the others (azure/ai/ml/_ml_client.py). All are held against
-# the one set of models that azure-ai-ml bundles (2025-12-01), which it also serializes for the older versions.
+# azure-native 3.29 speaks 2025-12-01; azure-ai-ml 1.35.2 the others (azure/ai/ml/_ml_client.py). All are
+# held against the one set of models that azure-ai-ml bundles (2025-12-01), which it also serializes for
+# the older versions.
 VERSIONS = frozenset(
     {
         "2025-12-01",

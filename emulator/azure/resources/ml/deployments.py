@@ -61,7 +61,10 @@ class OnlineDeployment(MlType):
         self, cloud: Cloud, workspace: Resource, endpoint: Resource, new: Resource, old: Resource | None
     ) -> None:
         if endpoint.state != "Succeeded" and old is None:
-            text = f"The endpoint {endpoint.name} is {endpoint.state}: it must have succeeded before a deployment."
+            text = (
+                f"The endpoint {endpoint.name} is {endpoint.state}: it must have succeeded "
+                "before a deployment."
+            )
             raise user_error(text)
         if new.location != endpoint.location:
             raise user_error(
@@ -73,14 +76,16 @@ class OnlineDeployment(MlType):
             )
         if not managed_network.active(workspace):
             text = (
-                f"The managed network of workspace {workspace.name} is not provisioned. Provision it before the first "
+                f"The managed network of workspace {workspace.name} is not provisioned. "
+                "Provision it before the first "
                 f"deployment. {GUIDE}#error-workspacemanagednetworknotready"
             )
             raise ArmError(400, "WorkspaceManagedNetworkNotReady", text)
         legacy = new.properties.get("egressPublicNetworkAccess") == "Disabled"
         if legacy and managed_network.mode(workspace) != "Disabled":
             text = (
-                "egressPublicNetworkAccess Disabled is the legacy way of isolation and cannot be used in a workspace "
+                "egressPublicNetworkAccess Disabled is the legacy way of isolation and cannot "
+                "be used in a workspace "
                 "with a managed network; leave it out."
             )
             raise user_error(text, target="properties.egressPublicNetworkAccess")
@@ -93,19 +98,28 @@ class OnlineDeployment(MlType):
                 continue
             found = find_asset(cloud, workspace.id, kind, reference)
             if found is None:
-                text = f"'{reference}' is not the id of {'an environment' if field != 'model' else 'a model'} version."
+                text = (
+                    f"'{reference}' is not the id of "
+                    f"{'an environment' if field != 'model' else 'a model'} version."
+                )
                 raise user_error(text, target=f"properties.{field}")
             if found.resource is None and not found.registry:
                 text = f"The {kind[:-1]} version '{reference}' was not found in workspace {workspace.name}."
                 raise user_error(text, target=f"properties.{field}")
         if not properties.get("environmentId"):
-            text = "A deployment without an environment is only possible for MLflow models, which are not emulated."
+            text = (
+                "A deployment without an environment is only possible for MLflow models, "
+                "which are not emulated."
+            )
             raise user_error(text, target="properties.environmentId")
 
     def _check_properties(self, old: Resource | None, new: Resource) -> None:
         for key, value in ((old.properties.get("properties") if old else None) or {}).items():
             if new.properties["properties"].setdefault(key, value) != value:
-                text = f"The property '{key}' cannot be altered: properties can be added, but not removed or altered."
+                text = (
+                    f"The property '{key}' cannot be altered: properties can be added, but "
+                    "not removed or altered."
+                )
                 raise user_error(text, target=f"properties.properties.{key}")
 
     async def provision(self, cloud: Cloud, resource: Resource, data: Any) -> None:
@@ -118,7 +132,8 @@ class OnlineDeployment(MlType):
         share = traffic.get(resource.name, 0)
         if share and endpoint and endpoint.state != "Deleting":
             text = (
-                f"Deployment {resource.name} has {share} percent of the live traffic of endpoint {endpoint.name} and "
+                f"Deployment {resource.name} has {share} percent of the live traffic of endpoint "
+                f"{endpoint.name} and "
                 "cannot be deleted. Set its traffic to 0 first."
             )
             raise user_error(text)
@@ -178,10 +193,16 @@ def _check_settings(new: Resource) -> None:
         raise user_error(text, target="properties.instanceType")
     capacity = new.doc["sku"]["capacity"]
     if not 1 <= capacity <= _MAX_INSTANCES:
-        text = f"The instance count is {capacity}: a managed online deployment has 1 to {_MAX_INSTANCES} instances."
+        text = (
+            f"The instance count is {capacity}: a managed online deployment has 1 to "
+            f"{_MAX_INSTANCES} instances."
+        )
         raise user_error(text, target="sku.capacity")
     if properties["scaleSettings"]["scaleType"] != "Default":
-        text = "Managed online deployments have scaleType Default; autoscale is an autoscale setting of Azure Monitor."
+        text = (
+            "Managed online deployments have scaleType Default; autoscale is an autoscale "
+            "setting of Azure Monitor."
+        )
         raise user_error(text, target="properties.scaleSettings")
     limits = properties["requestSettings"]
     if not 0 < autoscale.seconds(limits["requestTimeout"]) <= _MAX_TIMEOUT:

@@ -1,8 +1,9 @@
-"""Environments that Azure ML builds itself: the context is taken from the blob store, built, and kept in the ACR.
+"""Environments that Azure ML builds itself: the context is taken from the blob store, built, and kept in
+the ACR.
 
 Azure builds when an environment is registered or first used and pushes to the workspace's registry as
-`azureml/azureml_HASH`. Here it is built when the first deployment uses it, with the docker client of this machine; with
-`--nodes none` nothing is built and the name alone is given.
+`azureml/azureml_HASH`. Here it is built when the first deployment uses it, with the docker client of this
+machine; with `--nodes none` nothing is built and the name alone is given.
 """
 
 from __future__ import annotations
@@ -73,13 +74,17 @@ async def _download(cloud: Cloud, where: BlobPath, folder: Path) -> None:
     async with cloud.session.get(url, headers=headers) as response:
         names = [item.text or "" for item in ET.fromstring(await response.text()).iterfind(".//Blob/Name")]
     for name in names:
-        path = (folder / name[len(prefix) :]).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
         blob = cloud.blobs.url(where.account, f"{where.container}/{quote(name)}")
         async with cloud.session.get(blob, headers=headers) as response:
-            path.write_bytes(await response.read())
+            _write(folder, name[len(prefix) :], await response.read())
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    """Write a file of the context; a name that leads out of the folder is left out."""
+    path = (folder / name).resolve()
+    if path.is_relative_to(folder.resolve()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 async def _run(
@@ -120,8 +125,10 @@ def _failed(version: Resource, why: str) -> ArmError:
     """Return the text of a failed image build (data-product-analytics issue 137)."""
     name = version.id.rsplit("/", 3)[1]
     text = (
-        "Deployment failed due to timeout while waiting for Environment Image to become available. Check Environment "
-        f"Build Log in Workspace or Workspace storage for potential failures. Environment info: Name: {name}, Version: "
+        "Deployment failed due to timeout while waiting for Environment Image to become "
+        "available. Check Environment "
+        "Build Log in Workspace or Workspace storage for potential failures. Environment info: "
+        f"Name: {name}, Version: "
         f"{version.name}. {why} {GUIDE}#error-resourcenotfound"
     )
     return ArmError(400, "ResourceNotFound", text)
