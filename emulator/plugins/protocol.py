@@ -24,7 +24,7 @@ def _bare_packages() -> Iterator[None]:
         return
     spec = find_spec("pulumi")
     if spec is None or spec.origin is None:
-        raise SystemExit("the pulumi package is not installed for this interpreter: run `make install`")
+        raise SystemExit("the pulumi package is not installed for this interpreter: run `make bootstrap`")
     home = Path(spec.origin).parent
     places = {"pulumi": home, "pulumi.runtime": home / "runtime"}
     for name, path in places.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from emulator.plugins.azure_native.table import ROWS
 from emulator.plugins.protocol import empty_pb2, grpc, provider_pb2
 from emulator.plugins.values import UNKNOWN, same
 from tests.plugins.examples import DEPLOYER, EXAMPLES, GROUP, Example, merged
-from tests.plugins.harness import Client, PluginProcess, invoke
+from tests.plugins.harness import BIN, Client, PluginProcess, invoke
 
 pytestmark = pytest.mark.emulator
 RG = "azure-native:resources:ResourceGroup"
@@ -251,7 +252,21 @@ def test_an_azure_that_is_not_running_is_named(start_plugin, azure: dict) -> Non
 
 def test_a_plugin_is_up_well_under_a_second(start_plugin) -> None:
     times = sorted(start_plugin(name).startup for name in ("azure-native", "docker-build", "docker"))
-    assert times[1] < 0.8, times  # measured 0.2 s on two idle cores
+    assert times[1] < 1, times  # measured 0.2 s on two idle cores; the machine may be busy
+
+
+def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(BIN / "pulumi-resource-docker")],
+        env={"EMULATOR_PYTHON": "/nowhere/python", "PATH": "/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "/nowhere/python" in done.stderr
+    assert "EMULATOR_PYTHON" in done.stderr
 
 
 def test_versions_are_the_sdks(start_plugin) -> None:
@@ -261,10 +276,6 @@ def test_versions_are_the_sdks(start_plugin) -> None:
 
 def test_a_plugin_ends_with_its_engine(start_plugin) -> None:
     """The engine here is a shell that is killed."""
-    import subprocess
-
-    from tests.plugins.harness import BIN
-
     shell = subprocess.Popen(
         ["/bin/sh", "-c", f"{BIN / 'pulumi-resource-docker'} x & echo $!; wait"],
         stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ HELPERS = {"authorization:getClientConfig", "authorization:getClientToken"}
 
 
 @pytest.mark.engine
+@pytest.mark.filterwarnings("ignore")  # of the packages that are imported
 def test_shapes_are_current() -> None:
     """Imports the SDK and Azure's models: seconds, so not among the unit tests."""
     from emulator.plugins.azure_native import generate
