@@ -9,6 +9,7 @@ the terminal. The result is checked as every stack is.
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from settings.errors import SettingsError
 from settings.migrate.convert import Conversion, convert
 from settings.migrate.read import FolderError, load, read
 from settings.migrate.write import write
+
+STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,14 +30,25 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{target} exists already. Use another --stack, or --force to write over it.", file=sys.stderr)
         return 1
     try:
+        _usable(options)
         found = read(options.folder)
         converted = convert(found, options)
         text = write(converted, options.folder, kept(target))
+        target.write_text(text)
     except FolderError as error:
         print(error, file=sys.stderr)
         return 2
-    target.write_text(text)
+    except OSError as error:
+        print(f"{target} cannot be written: {error.strerror}. Choose another --project.", file=sys.stderr)
+        return 2
     return _report(converted, target)
+
+
+def _usable(options: argparse.Namespace) -> None:
+    if not STACK.fullmatch(options.stack):
+        raise FolderError(
+            f"`{options.stack}` cannot be a stack's name. Use letters, digits, hyphens, underscores and periods."
+        )
 
 
 def kept(target: Path) -> dict[str, Any]:

@@ -256,6 +256,19 @@ class TestWhatCannotBe:
         assert "exists already. Use another --stack, or --force" in capsys.readouterr().err
         assert project.run("--force") == 0
 
+    def test_a_stack_name_that_is_a_path(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        assert from_azml.main([str(project.folder), "--stack", "../x", "--project", str(project.root)]) == 2
+        assert "`../x` cannot be a stack's name." in capsys.readouterr().err
+
+    def test_a_project_that_is_not_there(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        nowhere = str(project.root / "nowhere")
+        assert from_azml.main([str(project.folder), "--stack", "x", "--project", nowhere]) == 2
+        assert (
+            "cannot be written: No such file or directory. Choose another --project."
+            in capsys.readouterr().err
+        )
+
     def test_writing_over_a_stack_file_keeps_its_salt(self, project: Project) -> None:
         project.put("endpoint.yml", "name: chat-one")
         old = "encryptionsalt: v1:abc=\nconfig:\n  vllm-azureml:lock: x\n"
