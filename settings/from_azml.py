@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{target} cannot be written: {error.strerror}. Choose another --project.", file=sys.stderr)
+        reason = f"cannot be written: {error.strerror}"
+        print(f"{target} {reason}. Choose another --project.", file=sys.stderr)
         return 2
     return _report(converted, target)
 
