@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -279,7 +280,7 @@ class Container:
         path = f"{parts.path}/{quote(name)}"
         queries = "&".join(part for part in (query, self._access.query()) if part)
         url = urlunsplit((parts.scheme, parts.netloc, path, queries, ""))
-        fixed = {"x-ms-version": API_VERSION} | self._access.headers()
+        fixed = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True)} | self._access.headers()
         return self._wire.request(method, url, fixed | headers, body)
 
     def _check(self, answer: Answer, what: str) -> None:

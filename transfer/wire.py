@@ -24,6 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 from transfer.cancel import Cancellation
 from transfer.errors import Retryable, TransferError
 
+AGENT = "vllm-azureml-transfer"
 Body = bytes | memoryview | None
 
 
@@ -152,6 +153,7 @@ class Wire:
             target = parts.path + (f"?{parts.query}" if parts.query else "") or "/"
             connection.putrequest(method, url if plain_proxy else target, skip_host=True)
             connection.putheader("Host", parts.netloc.rpartition("@")[2])
+            connection.putheader("User-Agent", AGENT)
             for name, value in {**(_proxy_authorization(proxy) if plain_proxy else {}), **headers}.items():
                 connection.putheader(name, value)
             if body is not None or method in ("PUT", "POST"):
