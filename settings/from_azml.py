@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 def _usable(options: argparse.Namespace) -> None:
     if not STACK.fullmatch(options.stack):
         raise FolderError(
-            f"`{options.stack}` cannot be a stack's name. Use letters, digits, hyphens, underscores and periods."
+            f"`{options.stack}` cannot be a stack's name. "
+            "Use letters, digits, hyphens, underscores and periods."
         )
 
 

@@ -45,7 +45,7 @@ def _platform(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "location": options.location,
         "resource_group": {"name": options.resource_group or f"rg-{suffix}", **existing},
-        "workspace": {"name": options.workspace or f"mlw-{suffix}", **existing},
+        "workspace": {"name": options.workspace or f"mlw-{suffix.replace('-', '')}", **existing},
         "defaults": "azml",
     }
 
