@@ -56,7 +56,9 @@ def _send(method: str, url: str, params: dict | None, json: Mapping[str, Any] | 
     for attempt in range(1, ATTEMPTS + 1):
         headers = {"Authorization": f"Bearer {credentials.token(credentials.cloud().audience)}"}
         try:
-            answer = httpx.request(method, url, params=params, json=json, headers=headers, timeout=120)
+            # httpx's own `params` would replace a query that is there.
+            whole = httpx.URL(url).copy_merge_params(params or {})
+            answer = httpx.request(method, whole, json=json, headers=headers, timeout=120)
         except httpx.TransportError as problem:
             if attempt == ATTEMPTS:
                 raise ProviderError(
