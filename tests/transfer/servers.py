@@ -48,7 +48,11 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
     def body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        data = self.rfile.read(length)
+        if len(data) < length:  # no service takes a body that is cut off for a whole one
+            raise ConnectionResetError
+        return data
 
     def say(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)

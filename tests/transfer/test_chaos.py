@@ -1,4 +1,4 @@
-"""Both sides fail at random, several at once: the copy still ends, identical, without a thread left behind."""
+"""Both sides fail at random: the copy still ends, identical, without a thread left behind."""
 
 from __future__ import annotations
 
