@@ -37,6 +37,7 @@ def _endpoint(built: BuiltEndpoint) -> dict[str, Any]:
         "openai_base_url": scoring_uri.apply(openai_base_url),
         "served_model_names": _names(built),
         "auth_mode": built.settings.auth_mode,
+        "public_network_access": built.settings.public_network_access or "Enabled",
         "key_secret_uri": endpoint.key_secret_uri,
         "deployments": {key: served.server.physical for key, served in built.served.items()},
         "traffic": built.traffic.split if built.traffic else {},

@@ -189,6 +189,7 @@ class TestOutputs:
         "openai_base_url": "https://scoring.test/v1",
         "served_model_names": ["short", "/models/short"],
         "auth_mode": "key",
+        "public_network_access": "Disabled",
         "key_secret_uri": "https://vault.test/secrets/key",
         "image_refs": {"current": "acr.test/vllm@sha256:0123"},
         "model_ids": {"current": "/id/SmolLM2-135M-Instruct-1"},
