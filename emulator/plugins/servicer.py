@@ -6,10 +6,13 @@ never calls on these plugins (Construct, Call, GetSchema, Parameterize) stays un
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from emulator.plugins.errors import PartialFailureError, PluginError
@@ -36,15 +39,25 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self) -> None:
         self.cancelled = threading.Event()
         self.config: dict[str, str] = {}
-        address = sys.argv[1] if len(sys.argv) > 1 else ""
-        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address)) if ":" in address else None
+        self._engine: Any = None
+        self._lines: SimpleQueue[Any] = SimpleQueue()
+        self._telling = threading.Lock()
+        self._tells = False
+        self.attach(sys.argv[1] if len(sys.argv) > 1 else "")
+
+    def attach(self, address: str) -> None:
+        """Take the engine's address; without one nothing can be told while operations run."""
+        if re.fullmatch(r"[\w.-]+:\d+", address):
+            self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
     # --- housekeeping
 
     def Handshake(self, request: Any, context: Any) -> Any:
+        self.attach(request.engine_address)
         return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     def Attach(self, request: Any, context: Any) -> Any:
+        self.attach(request.address)
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
@@ -91,8 +104,17 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             return
         severity = engine_pb2.WARNING if warning else engine_pb2.INFO
         request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=not warning)
-        # Telling is best effort: an engine that is gone or has no log must not fail an operation.
-        self._engine.Log.future(request, timeout=10)
+        self._lines.put(request)
+        with self._telling:
+            if not self._tells:
+                self._tells = True
+                threading.Thread(target=self._tell, daemon=True).start()
+
+    def _tell(self) -> None:
+        """Send lines in their order; an engine that is gone or has no log must not fail an operation."""
+        while True:
+            with suppress(grpc.RpcError):
+                self._engine.Log(self._lines.get(), timeout=10)
 
     # --- errors
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ def start_plugin(tmp_path: Path) -> Iterator[StartPlugin]:
     """Start plugins by name; they are gone after the test."""
     running: list[PluginProcess] = []
 
-    def start(name: str, environment: dict[str, str] | None = None, cwd: Path | None = None) -> PluginProcess:
-        plugin = PluginProcess(name, environment or {}, cwd or tmp_path)
+    def start(name: str, environment: dict[str, str] | None = None, **more: Any) -> PluginProcess:
+        plugin = PluginProcess(name, environment or {}, **{"cwd": tmp_path, **more})
         running.append(plugin)
         return plugin
 

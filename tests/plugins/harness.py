@@ -18,11 +18,13 @@ BIN = Path(__file__).resolve().parents[2] / "emulator" / "plugins" / "bin"
 class PluginProcess:
     """One plugin, started from its executable; `stub` is the raw protocol."""
 
-    def __init__(self, name: str, environment: dict[str, str], cwd: Path | None = None) -> None:
+    def __init__(
+        self, name: str, environment: dict[str, str], cwd: Path | None = None, engine: str = "127.0.0.1:1"
+    ) -> None:
         self.name = name
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [str(BIN / f"pulumi-resource-{name}"), "127.0.0.1:1"],
+            [str(BIN / f"pulumi-resource-{name}"), engine],
             stdout=subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
             cwd=cwd,

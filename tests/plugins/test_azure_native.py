@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emulator.plugins.azure_native.table import ROWS
-from emulator.plugins.protocol import empty_pb2, grpc, provider_pb2
+from emulator.plugins.protocol import empty_pb2, grpc, plugin_pb2, provider_pb2
 from emulator.plugins.values import UNKNOWN, same
 from tests.plugins.examples import DEPLOYER, EXAMPLES, GROUP, Example, merged
 from tests.plugins.harness import BIN, Client, PluginProcess, invoke
@@ -253,6 +253,13 @@ def test_an_azure_that_is_not_running_is_named(start_plugin, azure: dict) -> Non
 def test_a_plugin_is_up_well_under_a_second(start_plugin) -> None:
     times = sorted(start_plugin(name).startup for name in ("azure-native", "docker-build", "docker"))
     assert times[1] < 1, times  # measured 0.2 s on two idle cores; the machine may be busy
+
+
+def test_an_engine_can_shake_hands_or_attach(start_plugin) -> None:
+    stub = start_plugin("azure-native").stub
+    stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
+    stub.Attach(plugin_pb2.PluginAttach(address="127.0.0.1:1"))
+    stub.Attach(plugin_pb2.PluginAttach())
 
 
 def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
