@@ -21,6 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (HostError, SettingsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; what this command had started was stopped again", file=sys.stderr)
         return 130

@@ -127,8 +127,9 @@ def _start_parts(
     for service in first:
         _spawn(service, supervisor, begun)
     if settings.nodes == "docker":
-        client = engine.client(wanted.engine)
-        for note in base_image.ensure(settings, client, base_image.base_names()):
+        with engine.failures_told():
+            notes = base_image.ensure(settings, engine.client(wanted.engine), base_image.base_names())
+        for note in notes:
             say(f"note: {note}")
     for service in first:
         supervisor.wait_ready(service)
@@ -148,9 +149,10 @@ def _start_engine(
         service = engine.own_service(settings)
         _spawn(service, supervisor, begun)
         supervisor.wait_ready(service)
-    client = engine.client(str(address))
-    networks.sweep_abandoned(client, lambda home: home == settings.home or _alive(home))
-    networks.ensure(settings, client)
+    with engine.failures_told():
+        client = engine.client(str(address))
+        networks.sweep_abandoned(client, lambda home: home == settings.home or _alive(home))
+        networks.ensure(settings, client)
     return replace(wanted, engine=str(address), engine_is_ours=ours)
 
 
@@ -178,10 +180,11 @@ def _sweep(settings: Settings, started: Started | None) -> None:
     """
     if started is None or not started.engine or not engine.answers(started.engine):
         return
-    client = engine.client(started.engine)
-    networks.sweep(settings, client)
-    if not client.networks.list(filters={"label": networks.LABEL}):
-        base_image.remove_tags(client, base_image.base_names())
+    with engine.failures_told():
+        client = engine.client(started.engine)
+        networks.sweep(settings, client)
+        if not client.networks.list(filters={"label": networks.LABEL}):
+            base_image.remove_tags(client, base_image.base_names())
 
 
 def _spawn(service: Service, supervisor: Supervisor, begun: list[str]) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def answers(address: str) -> bool:
 def client(address: str, timeout: float = 600) -> Any:
     """A docker SDK client of this engine."""
     return sdk().DockerClient(base_url=address, timeout=int(timeout), max_pool_size=32)
+
+
+@contextlib.contextmanager
+def failures_told() -> Iterator[None]:
+    """Turn what the engine or its SDK raises into one sentence."""
+    try:
+        yield
+    except sdk().errors.DockerException as error:
+        text = getattr(error, "explanation", None) or str(error)
+        raise HostError(
+            f"The Docker engine failed: {text}. See its log; python -m emulator start --nodes none works "
+            "without one."
+        ) from error
 
 
 def sdk() -> Any:
