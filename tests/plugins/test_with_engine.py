@@ -38,7 +38,7 @@ def engine(azure: dict[str, str], registry: str, tmp_path: Path) -> Run:
             env={**environment, **more},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -49,9 +49,7 @@ def engine(azure: dict[str, str], registry: str, tmp_path: Path) -> Run:
 
 
 def test_life_of_a_stack(engine: Run, azure: dict[str, str]) -> None:
-    preview = engine("preview", "--stack", "test")
-    assert "7 to create" in preview
-    engine("up", "--yes", "--stack", "test")
+    assert "7 created" in engine("up", "--yes", "--stack", "test")
     first = _outputs(engine)
     assert first["group"].startswith("random")
     assert first["resolved"] == first["digest"]
@@ -72,7 +70,6 @@ def test_life_of_a_stack(engine: Run, azure: dict[str, str]) -> None:
     assert asked.index(f"PUT {third['group']}") < asked.index(f"DELETE {second['group']}"), asked
     fixed = [line for line in asked if line in ("PUT rg-fixed", "DELETE rg-fixed")]
     assert fixed == ["PUT rg-fixed", "DELETE rg-fixed", "PUT rg-fixed"]
-    assert "7 unchanged" in engine("preview", "--stack", "test", **knobs)
 
     engine("destroy", "--yes", "--stack", "test")
     state = json.loads(engine("export", "--stack", "test"))
