@@ -1,4 +1,4 @@
-"""Fixtures of the transfer tests: the servers beside this file, and one Azurite for the session."""
+"""Fixtures of the transfer tests: the servers beside this file, and one Azurite a module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # servers.py and azurite.py are 
 from azurite import Azurite, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a longer life would leave its CA to the tests of other folders
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """Azurite 3.35 over TLS with OAuth; its CA is what this process trusts meanwhile."""
     with (
