@@ -5,6 +5,7 @@ request.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from typing import Any
 
@@ -21,6 +22,7 @@ from emulator.azure.principals import Principal
 from emulator.azure.resource_type import Answer, Call, ResourceType
 from emulator.azure.tokens import TokenError, bearer
 
+_log = logging.getLogger(__name__)
 _METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE", "HEAD"]
 _TOKEN_ERRORS = {
     "missing": ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."),
@@ -87,10 +89,11 @@ class Arm:
         except ArmError as error:
             entry["error"] = error.code
             response = JSONResponse(error.envelope(), error.status, headers=error.headers)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever broke, the client gets Azure's envelope and we a log entry
+            _log.exception("%s %s", request.method, request.url.path)
             entry["error"] = "InternalServerError"
-            self.cloud.journal.write(entry)
-            raise
+            text = f"The embedded Azure failed itself; see its log for request {entry['request-id']}."
+            response = JSONResponse(ArmError(500, entry["error"], text).envelope(), 500)
         entry["status"] = response.status_code
         self.cloud.journal.write(entry)
         response.headers["x-ms-request-id"] = entry["request-id"]

@@ -62,4 +62,10 @@ def hold(cloud: Cloud, kind: str, name: str, seconds: float) -> None:
 
 
 def held(cloud: Cloud, kind: str, name: str) -> bool:
-    return cloud.store.table(_HELD).get(key(kind, name), 0) > now()
+    until = cloud.store.table(_HELD).get(key(kind, name))
+    if until is None:
+        return False
+    if until <= now():
+        cloud.store.drop(_HELD, key(kind, name))
+        return False
+    return True

@@ -25,6 +25,8 @@ from emulator.azure.resources.container_registry import login_server
 from emulator.azure.resources.ml.common import GUIDE, dependency, workspace_of
 from emulator.azure.resources.ml.model_uri import BlobPath, parse_uri
 from emulator.azure.store import Resource
+from emulator.host.started import Started
+from emulator.plugins.docker_build import client
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -96,11 +98,15 @@ async def _run(
     password = RegistryGate(cloud, registry.id).refresh_token(principal)
     with tempfile.TemporaryDirectory(prefix="login-") as login:
         env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": login}
+        started = Started.load(cloud.settings)
+        if started and started.engine:
+            env["DOCKER_HOST"] = started.engine
+        docker = await asyncio.to_thread(client.find)
         server = image.split("/", 1)[0]
         steps = (
-            (["docker", "login", server, "-u", TOKEN_USER, "--password-stdin"], password),
-            (["docker", "build", "-q", "-t", image, "-f", str(folder / dockerfile), str(folder)], None),
-            (["docker", "push", "-q", image], None),
+            ([docker, "login", server, "-u", TOKEN_USER, "--password-stdin"], password),
+            ([docker, "build", "-q", "-t", image, "-f", str(folder / dockerfile), str(folder)], None),
+            ([docker, "push", "-q", image], None),
         )
         for command, text in steps:
             code, output = await _execute(command, env, text)
