@@ -1,6 +1,7 @@
 """An embedded Azure of its own for the tests of the emulated control plane, and a small client for it.
 
-Started with `--nodes none` and short delays; the client speaks plain ARM so that a test shows the request it means.
+Started with `--nodes none` and short delays; the client speaks plain ARM so that a test shows the request
+it means.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ class Azure:
         return self.http.request(method, url, json=body, headers=headers)
 
     def do(self, method: str, path: str, body: Any = None, *, version: str = ML) -> dict[str, Any]:
-        """Send a request that must succeed, wait for its operation, and return the resource (or the answer)."""
+        """Send a request that must succeed, wait for its operation, and return the resource (or the
+        answer).
+        """
         answer = self.request(method, path, body, version=version)
         if answer.status_code >= 300:
             raise ArmRefusal(f"{method} {path}: {answer.status_code} {answer.text}")
@@ -220,7 +223,9 @@ def deployment_body(environment: str, *, capacity: int = 1, **properties: Any) -
 
 
 def make_platform(azure: Azure, name: str, **workspace: Any) -> Platform:
-    """Make a resource group with storage, vault, registry and workspace; `name` is short, letters and digits."""
+    """Make a resource group with storage, vault, registry and workspace; `name` is short, letters and
+    digits.
+    """
     group = azure.group(f"rg-{name}")
     account = f"{group}/providers/Microsoft.Storage/storageAccounts/st{name}"
     vault = f"{group}/providers/Microsoft.KeyVault/vaults/kv-{name}"

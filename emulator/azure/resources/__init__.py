@@ -17,6 +17,14 @@ def all_types() -> list[ResourceType]:
     from emulator.azure.resources import groups, insights, keyvault, locks, managed_identity, monitor, network
     from emulator.azure.resources import private_dns as dns
     from emulator.azure.resources import storage as blobs
+    from emulator.azure.resources.ml import (
+        assets,
+        datastores,
+        deployments,
+        endpoints,
+        managed_network,
+        workspace,
+    )
 
     return [
         groups.ResourceGroup(),
@@ -44,11 +52,26 @@ def all_types() -> list[ResourceType]:
         insights.Component(),
         monitor.AutoscaleSetting(),
         monitor.DiagnosticSetting(),
+        workspace.Workspace(),
+        managed_network.OutboundRule(),
+        datastores.Datastore(),
+        assets.ModelContainer(),
+        assets.ModelVersion(),
+        assets.EnvironmentContainer(),
+        assets.EnvironmentVersion(),
+        assets.CodeContainer(),
+        assets.CodeVersion(),
+        assets.DataContainer(),
+        assets.DataVersion(),
+        endpoints.OnlineEndpoint(),
+        deployments.OnlineDeployment(),
     ]
 
 
 def all_routes() -> list[Route]:
     """Return the providers' paths that are not resources."""
     from emulator.azure.resources import container_registry, keyvault, storage
+    from emulator.azure.resources.ml import deployments, quota
 
-    return [*storage.routes(), *keyvault.routes(), *container_registry.routes()]
+    modules = (storage, keyvault, container_registry, quota, deployments)
+    return [item for module in modules for item in module.routes()]

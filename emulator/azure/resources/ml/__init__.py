@@ -1,0 +1,1 @@
+"""Microsoft.MachineLearningServices: workspaces and what lives in them."""
