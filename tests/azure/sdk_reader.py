@@ -1,6 +1,7 @@
 """Run by test_sdk in a process that has the exports of `python -m emulator env` and nothing else.
 
-Reads everything that azure-ai-ml shows of one workspace and prints it as JSON. Arguments: resource group, workspace.
+Reads everything that azure-ai-ml shows of one workspace and prints it as JSON. Arguments: resource group,
+workspace.
 """
 
 from __future__ import annotations

@@ -242,6 +242,10 @@ class TestJournal:
         assert (last["status"], last["error"]) == (404, "ResourceGroupNotFound")
 
 
+def assignment(scope: str, name: str) -> str:
+    return f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+
 class TestRoles:
     def test_a_reader_reads_and_changes_nothing(self, azure: Azure, platform: Platform):
         assert azure.request("GET", platform.workspace, who="reader").status_code == 200
@@ -258,8 +262,9 @@ class TestRoles:
         assert azure.role("AcrPush").endswith("8311e382-0749-4cb8-b61a-304f252e45ec")
 
     def test_an_unknown_role_is_refused(self, azure: Azure, platform: Platform):
-        path = f"{platform.group}/providers/Microsoft.Authorization/roleAssignments/aaaaaaaa-0000-4000-8000-000000000001"
-        role = f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/aaaaaaaa-0000-4000-8000-000000000009"
+        path = assignment(platform.group, "aaaaaaaa-0000-4000-8000-000000000001")
+        role = f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/"
+        role += "aaaaaaaa-0000-4000-8000-000000000009"
         body = {"properties": {"roleDefinitionId": role, "principalId": azure.object_id()}}
         assert azure.refusal("PUT", path, body, version="2022-04-01")["code"] == "RoleDefinitionDoesNotExist"
 
@@ -267,20 +272,20 @@ class TestRoles:
         azure.assign(
             platform.registry, "AcrPull", azure.object_id("reader"), "aaaaaaaa-0000-4000-8000-000000000002"
         )
-        path = f"{platform.registry}/providers/Microsoft.Authorization/roleAssignments/aaaaaaaa-0000-4000-8000-000000000003"
+        path = assignment(platform.registry, "aaaaaaaa-0000-4000-8000-000000000003")
         properties = {"roleDefinitionId": azure.role("AcrPull"), "principalId": azure.object_id("reader")}
         error = azure.refusal("PUT", path, {"properties": properties}, version="2022-04-01")
         assert (error["status"], error["code"]) == (409, "RoleAssignmentExists")
 
     def test_a_name_that_is_no_guid_is_refused(self, azure: Azure, platform: Platform):
-        path = f"{platform.group}/providers/Microsoft.Authorization/roleAssignments/my-assignment"
+        path = assignment(platform.group, "my-assignment")
         body = {"properties": {"roleDefinitionId": azure.role("Reader"), "principalId": azure.object_id()}}
         assert azure.refusal("PUT", path, body, version="2022-04-01")["code"] == "InvalidRoleAssignmentId"
 
     def test_a_principal_that_is_not_there_is_refused_without_its_type(
         self, azure: Azure, platform: Platform
     ):
-        path = f"{platform.group}/providers/Microsoft.Authorization/roleAssignments/aaaaaaaa-0000-4000-8000-000000000004"
+        path = assignment(platform.group, "aaaaaaaa-0000-4000-8000-000000000004")
         stranger = "aaaaaaaa-0000-4000-8000-00000000000f"
         body = {"properties": {"roleDefinitionId": azure.role("Reader"), "principalId": stranger}}
         assert azure.refusal("PUT", path, body, version="2022-04-01")["code"] == "PrincipalNotFound"

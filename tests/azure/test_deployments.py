@@ -1,4 +1,6 @@
-"""Online deployments: limits, quota, what cannot be changed, permissions of the identity, and failures in stages."""
+"""Online deployments: limits, quota, what cannot be changed, permissions of the identity, and failures in
+stages.
+"""
 
 from __future__ import annotations
 

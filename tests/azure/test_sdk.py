@@ -1,4 +1,6 @@
-"""With the exports of `python -m emulator env` and nothing else, Azure's own SDKs work against the emulated Azure."""
+"""With the exports of `python -m emulator env` and nothing else, Azure's own SDKs work against the
+emulated Azure.
+"""
 
 from __future__ import annotations
 

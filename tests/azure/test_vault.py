@@ -118,7 +118,8 @@ class TestDeletedVaults:
         body = vault_body(azure, enablePurgeProtection=False)
         assert "cannot be set to false" in azure.refusal("PUT", vault, body, version=VERSION)["message"]
         azure.do("DELETE", vault, version=VERSION)
-        deleted = f"{azure.subscription}/providers/Microsoft.KeyVault/locations/{LOCATION}/deletedVaults/kv-protected"
+        deleted = f"{azure.subscription}/providers/Microsoft.KeyVault/locations/{LOCATION}"
+        deleted += "/deletedVaults/kv-protected"
         assert azure.refusal("POST", f"{deleted}/purge", version=VERSION)["code"] == "MethodNotAllowed"
 
 

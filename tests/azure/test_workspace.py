@@ -1,4 +1,6 @@
-"""Workspaces: what they stand on, default datastores, soft delete, and the managed network's one-way street."""
+"""Workspaces: what they stand on, default datastores, soft delete, and the managed network's one-way
+street.
+"""
 
 from __future__ import annotations
 
