@@ -118,6 +118,10 @@ def subscription(call: Call, values: dict[str, str]) -> Answer:
     )
 
 
+def subscriptions(call: Call, values: dict[str, str]) -> Answer:
+    return Answer({"value": [subscription(call, {"subscription": call.cloud.settings.subscription}).body]})
+
+
 def provider(call: Call, values: dict[str, str]) -> Answer:
     """`GET /providers/NS` and its registration: every emulated namespace is registered."""
     namespace = values["namespace"]
@@ -156,6 +160,8 @@ def routes() -> list[Route]:
         for status, result in _OPERATIONS:
             _routes.append(route("GET", operation + status + "/{operation}", operation_status))
             _routes.append(route("GET", operation + result + "/{operation}", operation_result))
+        listing = re.compile(r"/(?P<subscription>subscriptions)/?", re.IGNORECASE)
+        _routes.append(Route("GET", listing, subscriptions, type="/subscriptions"))
         _routes.append(route("GET", "", subscription, "Microsoft.Resources/subscriptions/read"))
         _routes.append(route("GET", "/providers/{namespace}", provider, "Microsoft.Resources/providers/read"))
         register = "Microsoft.Resources/subscriptions/providers/register/action"

@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.azure.harness import LOCATION, Azure, Platform, deployment_body, make_platform, workspace_body
+from tests.azure.harness import (
+    LOCATION,
+    Azure,
+    Platform,
+    deployment_body,
+    make_platform,
+    storage_body,
+    workspace_body,
+)
 
 pytestmark = pytest.mark.emulator
 
@@ -31,6 +39,20 @@ class TestDependencies:
         body = body_of(platform, keyVault=platform.account)
         error = azure.refusal("PUT", path_of(platform, "mlw-mixed"), body)
         assert error["target"] == "properties.keyVault"
+
+    def test_its_storage_has_no_hierarchical_namespace(self, azure: Azure, platform: Platform):
+        lake = f"{platform.group}/providers/Microsoft.Storage/storageAccounts/stlake1"
+        azure.do("PUT", lake, storage_body(isHnsEnabled=True), version="2024-01-01")
+        error = azure.refusal("PUT", path_of(platform, "mlw-lake"), body_of(platform, storageAccount=lake))
+        assert error["target"] == "properties.storageAccount"
+
+    def test_a_user_assigned_identity_is_named_as_the_primary_one(self, azure: Azure, platform: Platform):
+        identity = f"{platform.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-primary"
+        azure.do("PUT", identity, {"location": LOCATION}, version="2023-01-31")
+        body = body_of(platform)
+        body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+        error = azure.refusal("PUT", path_of(platform, "mlw-primary"), body)
+        assert error["target"] == "properties.primaryUserAssignedIdentity"
 
     def test_its_storage_cannot_be_changed_later(self, azure: Azure, platform: Platform):
         error = azure.refusal(

@@ -12,6 +12,7 @@ from yarl import URL
 _CHUNK = 1 << 18
 _HOP = {
     b"connection",
+    b"expect",
     b"keep-alive",
     b"proxy-authenticate",
     b"proxy-authorization",

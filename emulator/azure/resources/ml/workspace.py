@@ -48,6 +48,8 @@ class Workspace(MlType):
         new.properties.setdefault("publicNetworkAccess", "Enabled")
         new.properties.setdefault("v1LegacyMode", False)
         self._check_dependencies(cloud, new)
+        self._check_storage(cloud, new)
+        self._check_primary_identity(new)
         identities.prepare(cloud, new)
         managed_network.check(cloud, old, new)
         new.private.setdefault("guid", str(uuid.uuid4()))
@@ -71,6 +73,26 @@ class Workspace(MlType):
             if found is None or found.type.lower() != kind.lower():
                 text = f"The workspace's {name} '{wanted}' was not found or is not a {kind}."
                 raise bad_request(text, code="ValidationError", target=f"properties.{name}")
+
+    def _check_storage(self, cloud: Cloud, new: Resource) -> None:
+        """The default account is a standard one without hierarchical namespace (documented limitation)."""
+        account = dependency(cloud, new, "storageAccount")
+        sku = (account.doc.get("sku") or {}).get("name", "") if account else ""
+        if account and (account.properties.get("isHnsEnabled") or sku.startswith("Premium")):
+            text = (
+                f"The storage account {account.name} has a hierarchical namespace or is premium ({sku}): a "
+                "workspace cannot use it as its default account."
+            )
+            raise bad_request(text, code="ValidationError", target="properties.storageAccount")
+
+    def _check_primary_identity(self, new: Resource) -> None:
+        identity = new.doc["identity"]
+        known = {key.lower() for key in identity.get("userAssignedIdentities") or {}}
+        primary = new.properties.get("primaryUserAssignedIdentity")
+        alone = identity.get("type") == "UserAssigned"
+        if (alone and not primary) or (primary and primary.lower() not in known):
+            text = "primaryUserAssignedIdentity must be one of the workspace's user-assigned identities."
+            raise bad_request(text, code="ValidationError", target="properties.primaryUserAssignedIdentity")
 
     async def provision(self, cloud: Cloud, resource: Resource, data: Any) -> None:
         self._grant(cloud, resource)
