@@ -104,6 +104,9 @@ class Deployment(pulumi.ComponentResource):
                 depends_on=[args.endpoint.resource, *args.depends_on],
                 ignore_changes=["sku.capacity"] if args.autoscaled else None,
                 replace_on_changes=REPLACED if server.fixed else None,
+                # The name is taken until the old one is gone; azure-native says so only for what it
+                # replaces itself.
+                delete_before_replace=server.fixed or None,
                 import_=args.deployment_id if server.adopted else None,
                 hooks=progress.hooks(name, args.deployment_id),
                 custom_timeouts=pulumi.CustomTimeouts(create="3h", update="3h"),

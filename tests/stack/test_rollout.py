@@ -154,6 +154,7 @@ class TestFixedNames:
         made = program.one(f"{ML}OnlineDeployment")
         assert made.inputs["deploymentName"] == "current"
         assert "properties.environmentId" in made.request.replaceOnChanges
+        assert made.request.deleteBeforeReplace
         split = program.one(f"{DYNAMIC}TrafficSplit")
         assert split.inputs["fixed_deployment_ids"] == ["/id/vllm-local-current"]
 
