@@ -25,7 +25,7 @@ from transfer.folder import FolderSource
 from transfer.hub import HubSource
 from transfer.model import FileEntry, Report, Snapshot, snapshot_of_lock
 from transfer.pipeline import FileWork, Pipeline, Sizes
-from transfer.references import refer, release, scratch
+from transfer.references import goes_with_references, refer, release, scratch
 from transfer.retry import Policy
 from transfer.selection import Selection
 from transfer.service_copy import LEAST, ServiceCopy
@@ -199,6 +199,10 @@ class _Run:
         if request.reference:
             refer(self.container, request.root, prefix, request.reference, self.cancel)
         there = self.container.blobs(prefix)
+        if not request.reference and any(goes_with_references(blob) for blob in there.values()):
+            # Who copies by hand counts on the files; a stack that goes away must not take them along.
+            refer(self.container, request.root, prefix, "by-hand", self.cancel)
+            there = self.container.blobs(prefix)
         planned = self._compare(snapshot, there)
         missing = list(planned.missing) + self._altered(planned, there)
         etags = {entry.path: there[prefix + entry.path].etag for entry in planned.present}

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from transfer.cancel import Cancellation
-from transfer.container import Container
+from transfer.container import Blob, Container
 from transfer.copying import OWNED_KEY
 from transfer.errors import TransferError
 
@@ -48,6 +48,11 @@ def release(container: Container, root: str, prefix: str, reference: str, cancel
     return removed
 
 
+def goes_with_references(blob: Blob) -> bool:
+    """Whether a copy with a reference wrote the blob, so that it goes with the last one."""
+    return blob.metadata.get(OWNED_KEY) == "reference"
+
+
 def scratch(root: str, prefix: str) -> str:
     """A folder for blobs that are not verified yet; nothing serves from it."""
     return _place(root, prefix) + "unverified/"
@@ -56,7 +61,7 @@ def scratch(root: str, prefix: str) -> str:
 def _remove_owned(container: Container, prefix: str, lock: _Lock) -> list[str]:
     removed = []
     for name, blob in container.blobs(prefix).items():
-        if blob.metadata.get(OWNED_KEY) == "reference":
+        if goes_with_references(blob):
             lock.renew()
             container.delete(name, blob.etag)
             removed.append(name)

@@ -247,6 +247,16 @@ def test_what_was_copied_by_hand_survives_the_resource(world: World) -> None:
     assert world.names() == before
 
 
+def test_a_copy_by_hand_of_what_a_stack_made_survives_the_stack(world: World) -> None:
+    provider = ModelCopyProvider()
+    made = provider.create(world.props())
+    access = transfer.TokenAccess(Identity())
+    request = transfer.Request(source=world.hub.repository, container_url=world.url, access=access)
+    assert transfer.copy_snapshot(request).report.bytes_sent == 0
+    provider.delete(made.id, made.outs)
+    transfer.verify(request)
+
+
 def test_a_replacement_in_place_keeps_its_files(world: World) -> None:
     provider = ModelCopyProvider()
     old = provider.create(world.props())
