@@ -64,11 +64,11 @@ def non_torch_bytes(behaviour: Behaviour, *, world: int) -> float:
     """
     if world > 1:
         return 0.45 * 2**30
-    return (0.25 if behaviour.since(0, 21) else 0.13) * 2**30
+    return (0.25 if behaviour.graphs_in_budget else 0.13) * 2**30
 
 
 def graph_bytes(facts: ModelFacts, batch: Batch, *, pp: int = 1) -> float:
-    """vLLM's own estimate of its CUDA graphs, which is inside the budget since 0.21.
+    """vLLM's own estimate of its CUDA graphs, which is inside the budget since 0.20.
 
     `profile_cudagraph_memory`: a first capture plus at least 1 MiB for every further graph. One report to
     fit it to (0.25 GiB for 32 layers and sizes up to 512), others of 0.17 to 0.36 GiB.
@@ -80,7 +80,7 @@ def graph_bytes(facts: ModelFacts, batch: Batch, *, pp: int = 1) -> float:
 
 
 def graph_bytes_at_worst(facts: ModelFacts, behaviour: Behaviour, *, pp: int = 1, world: int = 1) -> float:
-    """What graphs may take outside the budget before 0.21: the largest seen per layer and a quarter more.
+    """What graphs may take outside the budget before 0.20: the largest seen per layer and a quarter more.
 
     0.062 GiB a layer up to 0.9 (2.24 GiB for 36 layers), 0.037 later (3.45 GiB for 94); several GPUs add
     buffers.

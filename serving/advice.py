@@ -41,7 +41,7 @@ def longest_length(case: Case) -> int | None:
 
     None: not even 256 tokens. Doubts that no length removes (room for CUDA graphs) stay in the verdict.
     """
-    top = case.facts.max_length or case.length
+    top = case.facts.lengths.most(case.version) or case.length
     if top is None:
         top = 1 << 20  # the length is unknown: what the memory allows
 

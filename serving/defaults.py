@@ -18,7 +18,7 @@ def default_batch(gpu: Gpu, behaviour: Behaviour, *, max_length: int | None) -> 
         chunk = 2048 if behaviour.since(0, 7, 3) else 512
         return Batch(256, max(2048, length) if length <= 32768 else chunk)
     large = gpu.total_gib >= 70 and not (gpu.is_a100 and behaviour.a100_small_batches)
-    if gpu.total_gib >= 160 and behaviour.since(0, 21):
+    if gpu.total_gib >= 160 and behaviour.largest_batches:
         return Batch(1024, 16384)
     return Batch(1024, 8192) if large else Batch(256, 2048)
 

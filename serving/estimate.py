@@ -110,7 +110,7 @@ class Case:
         asked = self.args.get("max_model_len")
         if isinstance(asked, int) and asked > 0:
             return asked
-        return self.facts.default_length if self.version.longrope_starts_short else self.facts.max_length
+        return self.facts.lengths.default(self.version)
 
     @property
     def finds_its_length(self) -> bool:
@@ -334,7 +334,7 @@ def _sure(case: Case, parts: Parts) -> float:
 
 def _cannot_run(case: Case) -> str | None:
     asked = case.args.get("dtype", "auto")
-    most, length = case.facts.max_length, case.length
+    most, length = case.facts.lengths.most(case.version), case.length
     if most and length and length > most:
         return f"--max-model-len {length} is more than the model's {most} tokens: vLLM refuses to start"
     if case.gpu.capability < 7.0:
@@ -377,7 +377,7 @@ def cautions(case: Case, parts: Parts) -> list[str]:
     if not case.version.known:
         found.append(
             f"vLLM version {case.version.label}: the numbers leave CUDA graphs outside the budget"
-            " as before 0.21, the verdict holds for both"
+            " as before 0.20, the verdict holds for both"
         )
     if case.facts.multimodal:
         found.append("the vision or audio tower's own peak is not modelled beyond its cache")

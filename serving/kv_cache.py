@@ -108,17 +108,17 @@ def layout(
     kinds = Counter((layer.kind, layer.window) for layer in facts.layers)
     if (not hybrid or not behaviour.hybrid_groups) and len(kinds) > 1:
         kinds = Counter({(FULL, None): len(facts.layers)})
-    size = group_size(list(kinds.values()))
+    size = group_size(list(kinds.values()), behaviour.padded_group_bound)
     groups = tuple(key for key, count in kinds.items() for _ in range(ceil(count / size)))
     share = max(stage_layers(len(facts.layers), pp)) / len(facts.layers)
     return Layout(ceil(size * share) * per_layer, groups, behaviour, block_tokens, batched_tokens)
 
 
-def group_size(counts: list[int]) -> int:
+def group_size(counts: list[int], bound: float = 1.5) -> int:
     """Layers per group: the rarest kind's count, or the commonest's when they are close.
 
-    `_get_kv_cache_groups_uniform_page_size`: groups are padded to equal size, 1.5 is vLLM's own bound on
-    the waste.
+    `_get_kv_cache_groups_uniform_page_size`: groups are padded to equal size, `bound` is
+    what counts as close.
     """
     low, high = min(counts), max(counts)
-    return high if high < low * 1.5 else low
+    return high if high < low * bound else low

@@ -20,6 +20,7 @@ from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT
 from serving.errors import UnknownModelError
 from serving.gpus import DATA
 from serving.quantization import Quantization, read_quantization
+from serving.versions import Behaviour
 
 DTYPE_BYTES = {
     "float32": 4,
@@ -54,6 +55,32 @@ class Experts:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """Tokens of a request. `stated` is max_position_embeddings, `scaled` what RoPE scaling makes of it.
+
+    `short` is a LongRoPE model's original length. Which of them counts depends on vLLM's version.
+    """
+
+    stated: int | None
+    scaled: int | None
+    short: int | None = None
+    yarn: bool = False
+
+    def default(self, version: Behaviour) -> int | None:
+        """What vLLM serves when not told."""
+        if self.short and version.longrope_starts_short:
+            return self.short
+        return self.stated if self.yarn and version.yarn_is_stated else self.scaled
+
+    def most(self, version: Behaviour) -> int | None:
+        """What it accepts; for an unknown version the larger of what old and new ones do."""
+        if self.yarn and version.yarn_is_stated:
+            return self.stated
+        known = [length for length in (self.stated, self.scaled) if length]
+        return max(known) if known else None
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """Everything the estimate reads about a model. Sizes are counts, not bytes, unless the name says so."""
 
@@ -68,8 +95,7 @@ class ModelFacts:
     latent_dim: int | None  # kv_lora_rank + qk_rope_head_dim: multi-head latent attention
     dtype: str
     tied: bool
-    max_length: int | None  # the longest request vLLM accepts
-    default_length: int | None  # what it serves when --max-model-len is not given
+    lengths: Lengths
     experts: Experts | None
     quantization: Quantization
     multimodal: bool
@@ -109,7 +135,7 @@ def facts(raw: Any) -> ModelFacts:
     hidden = _number(text, "hidden_size", "n_embd", "d_model")
     count = _number(text, "num_hidden_layers", "n_layer", "num_layers")
     heads = _optional(text, "num_attention_heads", "n_head")
-    latent, lengths = _latent_dim(text, architecture), _lengths(raw, text)
+    latent = _latent_dim(text, architecture)
     head_dim = None if latent else _head_dim(text, hidden, heads)
     return ModelFacts(
         architecture=architecture or "not named",
@@ -123,8 +149,7 @@ def facts(raw: Any) -> ModelFacts:
         latent_dim=latent,
         dtype=_dtype(raw, text),
         tied=_tied(raw, text),
-        max_length=lengths.most,
-        default_length=lengths.default,
+        lengths=_lengths(raw, text),
         experts=_experts(text, count),
         quantization=read_quantization(raw, text),
         multimodal=bool(raw.get("multimodal")) or any(raw.get(key) for key in MULTIMODAL_KEYS),
@@ -290,37 +315,33 @@ def _tied(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return bool(value)
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """`default`: what vLLM serves when not told; `most`: what it accepts. They differ for LongRoPE only."""
-
-    default: int | None
-    most: int | None
-
-
-# The stated length is the scaled one already (`_get_and_verify_max_len` of 0.32.0; yarn only since then).
-SCALED_ALREADY = {None, "default", "su", "longrope", "llama3", "yarn", "deepseek_yarn", "mrope"}
+# The stated length is the scaled one already (`_get_and_verify_max_len`).
+SCALED_ALREADY = {None, "default", "su", "longrope", "llama3", "deepseek_yarn", "mrope"}
 
 
 def _lengths(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Lengths:
-    names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+    names = (
+        "model_max_length",
+        "max_position_embeddings",
+        "n_positions",
+        "max_sequence_length",
+        "seq_length",
+    )
     length = _optional(text, *names)
-    most = _optional(text, "model_max_length") or length
     if length is None or "gemma3" in str(raw.get("model_type")):  # Gemma 3 states the scaled length too
-        return Lengths(length, most)
-    default = length
+        return Lengths(length, length)
+    scaled, short, yarn = length, None, False
     for scaling in _rope_settings(text):
         kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
         times = float(factor) if isinstance(factor, int | float) else None
         if kind in {"longrope", "su"}:
-            default = _optional(text, "original_max_position_embeddings") or length
+            short = _optional(text, "original_max_position_embeddings")
         elif kind == "yarn" and times:
-            # Before 0.32 the factor was applied to the original length: such a request is not refused here.
-            original = _optional(scaling, "original_max_position_embeddings") or length
-            most = max(most or 0, int(original * times))
+            yarn = True
+            scaled = int((_optional(scaling, "original_max_position_embeddings") or length) * times)
         elif kind not in SCALED_ALREADY and times:
-            default = most = int(length * times)
-    return Lengths(default, most)
+            scaled = int(length * times)
+    return Lengths(length, scaled, short, yarn)
 
 
 def _rope_settings(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,8 +1,9 @@
 """What changed between vLLM versions, as far as memory goes.
 
-One place for every "since": the rest of the package asks a `Behaviour`, never a version number. Sources are
-vLLM's code (read: 0.32.0), its own log messages, its pull requests and start-up reports; "inferred" where
-the turning point was narrowed down from reports only.
+One place for every "since": the rest of the package asks a `Behaviour`, never a version number. Read in
+vLLM's own code of 0.8.5, 0.9.1, 0.9.2, 0.10.0, 0.11.0, 0.12.0, 0.13.0, 0.15.1, 0.18.0, 0.19.1, 0.20.0,
+0.21.0, 0.25.0, 0.28.0, 0.31.0 and 0.32.0; where versions between two of these were not read, the newer one
+counts as the turning point.
 """
 
 from __future__ import annotations
@@ -38,29 +39,36 @@ class Behaviour:
 
     @property
     def graphs_in_budget(self) -> bool:
-        """An estimate of the CUDA graphs is taken out of the budget since 0.21 (log message of
-        gpu_worker.py).
+        """An estimate of the CUDA graphs is taken out of the budget: on by default in 0.20.0, off in 0.19.1.
 
         Unknown versions keep the older accounting for the numbers; the verdict must then hold under both.
         """
-        return self.since(0, 21)
+        return self.since(0, 20)
 
     @property
     def default_utilisation(self) -> float:
-        """0.92 in 0.32.0 (config/cache.py).
-
-        0.90 before the graphs went into the budget (turning point inferred).
-        """
-        return 0.92 if self.since(0, 21) else 0.90
+        """0.92 in 0.20.0, 0.90 in 0.19.1 (config/cache.py)."""
+        return 0.92 if self.since(0, 20) else 0.90
 
     @property
     def hybrid_groups(self) -> bool:
-        """Sliding-window layers get their own block tables (hybrid manager on by default; 0.9.2 inferred)."""
-        return self.version is None or self.since(0, 9, 2)
+        """Sliding-window layers get their own block tables: in 0.9.1, not in 0.8.5."""
+        return self.version is None or self.since(0, 9)
+
+    @property
+    def padded_group_bound(self) -> float:
+        """How much commoner one kind of layer may be for the groups to be padded to it: 1.5 in 0.18.0, 1.25
+        in 0.12.0.
+
+        Before that the rarest kind always sets the size.
+        """
+        if self.version is None or self.since(0, 18):
+            return 1.5
+        return 1.25 if self.since(0, 12) else 1.0
 
     @property
     def tokens_from_concurrency(self) -> bool:
-        """The printed token count is concurrency x length (0.21.0: issue 43308 of vLLM, which saw it change).
+        """The printed token count is concurrency x length in 0.21.0 (issue 43308 saw it change).
 
         Before: blocks / groups x block size, which charges a sliding window for tokens it never holds.
         """
@@ -70,31 +78,41 @@ class Behaviour:
     def batches_in_flight(self) -> int:
         """Batches a sliding-window layer must hold at once: two with asynchronous scheduling.
 
-        `VllmConfig.max_in_flight_tokens` of 0.32.0; 0.21 as the turning point is inferred.
+        `max_in_flight_tokens` is in 0.28.0 and not in 0.25.0, which holds one batch.
         """
-        return 2 if self.since(0, 21) else 1
+        return 2 if self.since(0, 28) else 1
 
     @property
     def a100_small_batches(self) -> bool:
-        """A100s get the small defaults since 0.9 (comment in arg_utils.py naming PR 17885)."""
+        """A100s get the small defaults in 0.9.1 (a comment there names PR 17885), not in 0.8.5."""
         return self.version is None or self.since(0, 9)
 
     @property
+    def largest_batches(self) -> bool:
+        """GPUs of 160 GiB and more get defaults of their own: in 0.28.0, not in 0.25.0."""
+        return self.since(0, 28)
+
+    @property
     def longrope_starts_short(self) -> bool:
-        """LongRoPE models are served at their original length unless told (in 0.32.0; 0.12 inferred)."""
+        """LongRoPE models are served at their original length unless told: in 0.12.0, not in 0.11.0."""
         return self.since(0, 12)
+
+    @property
+    def yarn_is_stated(self) -> bool:
+        """`max_position_embeddings` is the length with YaRN.
+
+        In 0.31.0; in 0.28.0 the original x the factor.
+        """
+        return self.since(0, 31)
 
     @property
     def follows_checkpoint_cache(self) -> bool:
-        """`--kv-cache-dtype auto` takes FP8 from a ModelOpt checkpoint (in 0.32.0; 0.12 inferred)."""
-        return self.since(0, 12)
+        """`--kv-cache-dtype auto` takes FP8 from a ModelOpt checkpoint: in 0.15.1, not in 0.13.0."""
+        return self.since(0, 15)
 
     @property
     def bf16_falls_back(self) -> bool:
-        """`--dtype auto` turns bfloat16 into float16 on GPUs without it (0.9 inferred).
-
-        Earlier versions stop.
-        """
+        """`--dtype auto` turns bfloat16 into float16 on GPUs without it: in 0.9.1, not in 0.8.5."""
         return self.version is None or self.since(0, 9)
 
 

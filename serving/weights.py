@@ -148,7 +148,7 @@ def _largest_share(facts: ModelFacts, resident: float, counts: Parameters, tp: i
 
 def _rope_table(facts: ModelFacts) -> float:
     """cos and sin of every position, kept on each GPU (MRotaryEmbedding keeps four times the positions)."""
-    positions = (facts.max_length or 0) * (4 if facts.multi_rope else 1)
+    positions = (facts.lengths.stated or 0) * (4 if facts.multi_rope else 1)
     return positions * facts.rope_dim * 2
 
 

@@ -27,7 +27,7 @@ NOTES = """
 ## What the verdicts mean
 
 `fits` is said only when the KV cache holds a request of the full length with the estimate's own error against
-it. `borderline` may start or not: little room, or room for CUDA graphs outside the budget (before vLLM 0.21)
+it. `borderline` may start or not: little room, or room for CUDA graphs outside the budget (before vLLM 0.20)
 that depends on the driver. `no` does not start. Rows without a length (`a100-qwq32b-awq`, `h100-q3-235b-tp4`)
 are borderline because the configuration in the data has no `max_position_embeddings`.
 """

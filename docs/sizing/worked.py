@@ -68,7 +68,7 @@ def _question() -> list[str]:
         f"| hidden size | {model.hidden} | `hidden_size` |",
         f"| intermediate size | {model.intermediate} | `intermediate_size` |",
         f"| vocabulary | {model.vocab} | `vocab_size` |",
-        f"| length | {model.max_length} | `max_position_embeddings` |",
+        f"| length | {model.lengths.stated} | `max_position_embeddings` |",
         f"| stored weights | {asked.stored} bytes | sum of the safetensors files |",
         f"| GPU | {asked.gpu.total_gib:.3f} GiB | middle of {asked.gpu.low_gib} and {asked.gpu.high_gib},"
         " as vLLM saw it |",
@@ -98,7 +98,7 @@ def _budget() -> list[str]:
         f" = **{_gib(parts.budget)}**.",
         f"2. **Weights.** The files are loaded as they are ({asked.stored / GIB:.3f} GiB, the embedding is"
         " not tied) and"
-        f" vLLM keeps a table of rotary positions, {model.max_length} x {model.rope_dim} x 2 bytes"
+        f" vLLM keeps a table of rotary positions, {model.lengths.stated} x {model.rope_dim} x 2 bytes"
         f" ({rope / 2**20:.0f} MiB): **{_gib(loaded.bytes)}**.",
         f"3. **Batch.** An A100 gets the small defaults: `--max-num-seqs {step.sequences}`,"
         f" `--max-num-batched-tokens {step.tokens}` (GPUs of 70 GiB and more but A100 get 1024 and 8192).",
@@ -111,7 +111,7 @@ def _budget() -> list[str]:
         f" **{_gib(parts.activation)}**.",
         f"5. **CUDA and kernels** outside PyTorch: **{_gib(parts.non_torch)}** (0.05 to 0.35 GiB in the"
         " reports).",
-        "6. **CUDA graphs.** Since 0.21 vLLM takes its own estimate of them out of the budget:"
+        "6. **CUDA graphs.** Since 0.20 vLLM takes its own estimate of them out of the budget:"
         f" **{_gib(parts.graphs)}**.",
         "",
         f"What is left is the KV cache: {parts.budget / GIB:.3f} - {loaded.bytes / GIB:.3f} -"

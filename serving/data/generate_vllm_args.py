@@ -4,7 +4,7 @@ Run it with an interpreter that has vLLM installed (any build: CPU is enough), n
 
     path/to/vllm-env/bin/python serving/data/generate_vllm_args.py
 
-It writes `serving/data/vllm_args/<version>.json` (`--print`: to the terminal). Defaults are left out: vLLM
+It writes `serving/data/vllm_args/<version>.json`. Defaults are left out: vLLM
 computes the ones that matter for sizing later, from the GPU and the model (serving/defaults.py knows those).
 Help texts are left out too.
 """
@@ -14,24 +14,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import vllm
-from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-# vLLM moved the function between these modules; the newest place first.
+# vLLM moved both between these modules; the newest place first.
 PARSER_MODULES = ("vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args")
+CLASS_MODULES = ("vllm.utils.argparse_utils", "vllm.utils")
+
+
+def found(modules: tuple[str, ...], name: str) -> Any:
+    for module in modules:
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ModuleNotFoundError, AttributeError):
+            continue
+    raise SystemExit(f"no {name} in {', '.join(modules)}: vLLM {vllm.__version__} moved it again")
 
 
 def parser() -> argparse.ArgumentParser:
-    for name in PARSER_MODULES:
-        try:
-            return importlib.import_module(name).make_arg_parser(FlexibleArgumentParser())
-        except ModuleNotFoundError:
-            continue
-    raise SystemExit(f"no make_arg_parser in {PARSER_MODULES}: vLLM {vllm.__version__} moved it again")
+    made: argparse.ArgumentParser = found(PARSER_MODULES, "make_arg_parser")(
+        found(CLASS_MODULES, "FlexibleArgumentParser")()
+    )
+    return made
 
 
 def kind(action: argparse.Action) -> str:
@@ -87,13 +93,12 @@ def table() -> dict[str, Any]:
 
 
 def main() -> None:
-    text = json.dumps(table(), indent=1) + "\n"
-    if "--print" in sys.argv:
-        print(text)
-        return
-    target = Path(__file__).parent / "vllm_args" / f"{vllm.__version__}.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(text)
+    options = argparse.ArgumentParser()
+    options.add_argument("--out", type=Path, default=Path(__file__).parent / "vllm_args", help="folder")
+    folder = options.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{vllm.__version__}.json"
+    target.write_text(json.dumps(table(), indent=1) + "\n")
     print(f"{target}: written")
 
 

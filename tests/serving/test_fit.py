@@ -113,7 +113,7 @@ class TestVerdict:
     def test_known_cases(self, config, size, gpu, args, verdict) -> None:
         assert ask(config, size, gpu=gpu, vllm_args=args).estimate.verdict == verdict
 
-    def test_graphs_outside_the_budget_are_a_doubt_before_021(self) -> None:
+    def test_graphs_outside_the_budget_are_a_doubt_before_020(self) -> None:
         tight = "--gpu-memory-utilization 0.98 --max-model-len 4096"
         answer = ask(gpu="A100 40GB", version="0.9.2", vllm_args=tight)
         assert answer.estimate.verdict == "borderline"

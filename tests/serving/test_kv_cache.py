@@ -70,7 +70,7 @@ def test_the_hybrid_manager_can_be_off() -> None:
     cache = layout(facts(GPT_OSS_20B), behaviour=NEW, batched_tokens=8192, hybrid=False)
     assert cache.groups == (("full", None),)
     assert (
-        layout(facts(GPT_OSS_20B), behaviour=behaviour("0.9.0"), batched_tokens=8192).groups == cache.groups
+        layout(facts(GPT_OSS_20B), behaviour=behaviour("0.8.5"), batched_tokens=8192).groups == cache.groups
     )
 
 
@@ -86,3 +86,5 @@ def test_group_size_is_the_rarest_kind_unless_they_are_close() -> None:
     assert group_size([10, 52]) == 10
     assert group_size([12, 13]) == 13
     assert group_size([36]) == 36
+    assert group_size([12, 13], OLD.padded_group_bound) == 12
+    assert group_size([12, 17], behaviour("0.15.1").padded_group_bound) == 12

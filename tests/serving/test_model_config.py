@@ -7,6 +7,7 @@ from serving.errors import UnknownModelError
 from serving.fit import check
 from serving.model_config import Layer, facts
 from serving.parameters import count_parameters
+from serving.versions import behaviour
 
 # As google/gemma-3-4b-it has it: the nested part leaves out what equals transformers' defaults.
 GEMMA3_4B = {
@@ -76,8 +77,14 @@ class TestLength:
         ],
     )
     def test_rope_scaling(self, scaling, default, most) -> None:
-        found = facts({**QWEN3_8B, "rope_scaling": scaling})
-        assert (found.default_length, found.max_length) == (default, most)
+        lengths = facts({**QWEN3_8B, "rope_scaling": scaling}).lengths
+        assert (lengths.default(behaviour("0.32.0")), lengths.most(behaviour(None))) == (default, most)
+
+    def test_yarn_by_version(self) -> None:
+        scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+        lengths = facts({**QWEN3_8B, "rope_scaling": scaling}).lengths
+        assert [lengths.default(behaviour(v)) for v in ("0.28.0", "0.31.0")] == [131072, 40960]
+        assert lengths.most(behaviour("0.31.0")) == 40960
 
     def test_longrope_starts_short_unless_told(self) -> None:
         config = {
@@ -96,7 +103,7 @@ class TestLength:
         assert length("0.8.5") == 131072
 
     def test_gemma3_states_the_scaled_length(self) -> None:
-        assert facts(GEMMA3_4B).max_length == 131072
+        assert facts(GEMMA3_4B).lengths.default(behaviour(None)) == 131072
 
     def test_a_length_the_model_does_not_have_is_refused(self) -> None:
         found = check(QWEN3_8B, 16_381_470_720, gpu="A100 80GB", vllm_args="--max-model-len 65536").estimate

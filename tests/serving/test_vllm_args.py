@@ -122,10 +122,15 @@ class TestVersions:
         assert found["tensor_parallel_size"].flags == ("--tensor-parallel-size", "-tp")
 
     def test_an_argument_of_another_version_is_a_warning(self) -> None:
-        found = parse("--swap-space 4 --enforce-eager", version="0.6.4")
+        found = parse("--use-v2-block-manager --enforce-eager", version="0.6.4")
         assert found.values == {"enforce_eager": True}
         assert "not in the table" in found.warnings[0]
         assert not found.exact
+
+    def test_tables_differ_by_version(self) -> None:
+        assert parse("--swap-space 4", version="0.11.0").get("swap_space") == 4
+        with pytest.raises(BadArgumentsError, match=r"--swap-space is not an argument of vLLM 0\.32\.0"):
+            parse("--swap-space 4", version="0.32.0")
 
     def test_a_misspelling_is_an_error_even_then(self) -> None:
         with pytest.raises(BadArgumentsError, match="did you mean --tensor-parallel-size"):
@@ -135,6 +140,8 @@ class TestVersions:
         newest = table_versions()[-1]
         assert nearest_table("0.32.0") == ("0.32.0", True)
         assert nearest_table("99.0") == (newest, False)
+        assert nearest_table("0.11.2") == ("0.11.0", False)
+        assert nearest_table("0.6.4") == (table_versions()[0], False)
         assert nearest_table(None) == (newest, False)
 
     def test_every_table_says_where_it_is_from(self) -> None:
