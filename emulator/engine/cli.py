@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import EngineError, Unsupported
 
@@ -51,15 +51,19 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _bool(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise argparse.ArgumentTypeError(f"expected true or false, not {text!r}")
-    return text.lower() in ("true", "1")
-
-
-def _flag(parser: argparse.ArgumentParser, *names: str, help: str = "", default: bool | None = False) -> None:
-    """A flag that takes an optional =true or =false, as Go's do."""
-    parser.add_argument(*names, nargs="?", type=_bool, const=True, default=default, help=help, metavar="BOOL")
+def _flag(parser: Any, *names: str, help: str = "", default: Any = False) -> None:
+    """A flag that may be written --name, --name=true or --name=false, as Go's are; never `--name true`."""
+    first = parser.add_argument(*names, action="store_true", default=default, help=help)
+    for name in names:
+        for text, value in (("true", True), ("1", True), ("false", False), ("0", False)):
+            action = "store_true" if value else "store_false"
+            parser.add_argument(
+                f"{name}={text}",
+                dest=first.dest,
+                action=action,
+                default=argparse.SUPPRESS,
+                help=argparse.SUPPRESS,
+            )
 
 
 def _global(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +77,7 @@ def _global(parser: argparse.ArgumentParser) -> None:
         "--logflow",
         "--profiling-off",
     ):
-        group.add_argument(name, nargs="?", type=_bool, const=True, default=argparse.SUPPRESS, metavar="BOOL")
+        _flag(group, name, default=argparse.SUPPRESS)
     group.add_argument("--color", default=argparse.SUPPRESS, choices=["always", "never", "raw", "auto"])
     group.add_argument("-v", "--verbose", default=argparse.SUPPRESS, metavar="N", help="no effect")
     group.add_argument("--tracing", default=argparse.SUPPRESS, help="no effect")
@@ -122,7 +126,7 @@ def _operation(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("--replace", action="append", default=[], metavar="URN")
         parser.add_argument("--target-replace", action="append", default=[], metavar="URN")
     if name in ("preview", "up", "destroy"):
-        parser.add_argument("-r", "--refresh", nargs="?", const="true", default="", metavar="BOOL")
+        _flag(parser, "-r", "--refresh", default=None)
     if name in ("up", "destroy"):
         _flag(parser, "--continue-on-error")
     if name in ("refresh", "destroy"):

@@ -337,6 +337,8 @@ class Deployment:
         errored = bool(error or executor.errors or self.planner.errored or self.post_step_errors)
         if self._stack_outputs is not None:
             await self._register_outputs(self._stack_outputs, final=True, errored=errored or self.cancelled)
+        if error is not None:
+            raise error if isinstance(error, Bail) else Bail(str(error))
         self._conclude(errored)
 
     def _report_raised(self, error: Exception) -> None:
@@ -503,7 +505,8 @@ class Deployment:
     def _check_targets(self, targets: Targets, news: set[str]) -> None:
         unknown = [urn for urn in targets.literals if urn not in self.all_olds and urn not in news]
         for urn in unknown:
-            self.report("error", "", f"Target '{urn}' could not be found in the stack.")
+            hint = "" if "$" in urn else " Did you forget to escape $ in your shell?"
+            self.report("error", "", f"Target '{urn}' could not be found in the stack.{hint}")
         if unknown:
             raise Bail("one or more targets could not be found in the stack")
 

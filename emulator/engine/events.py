@@ -63,7 +63,7 @@ class EventStream:
             {
                 "maybeCorrupt": maybe_corrupt,
                 "durationSeconds": int(-(-seconds // 1)),
-                "resourceChanges": dict(changes),
+                "resourceChanges": dict(sorted(changes.items())),
                 "PolicyPacks": {},
                 "isPreview": self._preview,
                 "result": result,

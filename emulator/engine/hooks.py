@@ -64,12 +64,12 @@ class Hooks:
 
     def register(self, hook: Hook) -> None:
         if hook.name in self._resource:
-            raise EngineError(f"resource hook already registered for name {hook.name!r}")
+            raise EngineError(f'resource hook already registered for name "{hook.name}"')
         self._resource[hook.name] = hook
 
     def register_error(self, hook: Hook) -> None:
         if hook.name in self._error:
-            raise EngineError(f"error hook already registered for name {hook.name!r}")
+            raise EngineError(f'error hook already registered for name "{hook.name}"')
         self._error[hook.name] = hook
 
     async def run(self, kind: str, state: State, new: State | None, old: State | None) -> None:
@@ -77,17 +77,17 @@ class Hooks:
         for name in state.resource_hooks.get(kind, ()):
             hook = self._resource.get(name)
             if hook is None:
-                raise EngineError(f"hook {name!r} was not registered")
+                raise EngineError(f'hook "{name}" was not registered')
             if self._dry_run and not hook.on_dry_run:
                 continue
             try:
                 await self._call(hook, kind, state, new, old)
             except EngineError as error:
                 if hook.ignore_errors:
-                    self._report("warning", state.urn, f"{kind} hook {name!r} failed: {error}")
+                    self._report("warning", state.urn, f'{kind} hook "{name}" failed: {error}')
                     continue
                 when = "before" if kind.startswith("Before") else "after"
-                raise EngineError(f"{when} hook {name!r} failed: {error}") from error
+                raise EngineError(f'{when} hook "{name}" failed: {error}') from error
 
     async def _call(self, hook: Hook, kind: str, state: State, new: State | None, old: State | None) -> None:
         message = resource_pb2.ResourceHookRequest(
@@ -114,7 +114,7 @@ class Hooks:
         for name in state.resource_hooks.get("OnError", ()):
             hook = self._error.get(name)
             if hook is None:
-                raise EngineError(f"error hook {name!r} was not registered")
+                raise EngineError(f'error hook "{name}" was not registered')
             message = resource_pb2.ErrorHookRequest(
                 urn=state.urn,
                 id=state.id,
@@ -132,7 +132,7 @@ class Hooks:
                 await self._callbacks.invoke(hook.target, hook.token, message.SerializeToString())
             )
             if answer.error:
-                raise EngineError(f"error hook {name!r} failed: {answer.error}")
+                raise EngineError(f'error hook "{name}" failed: {answer.error}')
             retry = retry or answer.retry
         return retry
 

@@ -214,12 +214,10 @@ def _protected(target: Target) -> list[str]:
 
 def _refreshes(arguments: Arguments, target: Target) -> bool:
     """--refresh[=BOOL] wins over `options.refresh: always` of the project."""
-    given = getattr(arguments, "refresh", "")
-    if given == "":
+    given = getattr(arguments, "refresh", None)
+    if given is None:
         return target.project.refresh_always and arguments.command != "refresh"
-    if given not in ("true", "false"):
-        raise EngineError(f"--refresh={given}: expected true or false")
-    return given == "true"
+    return bool(given)
 
 
 def _parallel(given: int) -> int:

@@ -172,9 +172,12 @@ class Session:
             if state.resource_hooks.get("BeforeDelete") or state.resource_hooks.get("AfterDelete")
         ]
         for state in held:
-            deployment.report(
-                "error", state.urn, "Resource has delete hooks registered, but the program is not running."
-            )
+            hooks = [
+                *state.resource_hooks.get("BeforeDelete", ()),
+                *state.resource_hooks.get("AfterDelete", ()),
+            ]
+            message = "Resource has delete hooks registered, but the program is not running. Hooks: "
+            deployment.report("error", state.urn, message + ", ".join(hooks))
         if held:
             raise EngineError(
                 "You must run with the `--run-program` flag to use delete hooks during destroy."

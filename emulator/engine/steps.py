@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import paths
-from .differences import NONE, Diff, PropertyDiff
+from .differences import NONE, UNKNOWN, Diff, PropertyDiff
 from .errors import EngineError
 from .hooks import MAX_RETRIES
 from .provider import OK, PARTIAL, InitError, Provider, ProviderError, Result
@@ -389,7 +389,7 @@ class RefreshStep(Step):
     continuation: Callable[[State | None, Exception | None], None] | None = None
     internal: bool = False
     gone: bool = False
-    diff: Diff = field(default_factory=Diff)
+    diff: Diff = field(default_factory=lambda: Diff(UNKNOWN))
     refreshed: State | None = None
 
     def __post_init__(self) -> None:

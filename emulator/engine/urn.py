@@ -92,4 +92,4 @@ def reference_urn(reference: str) -> str:
 
 def into_qname(text: str) -> str:
     """What Pulumi makes of a download URL so that it can be part of a default provider's name."""
-    return re.sub(r"[^A-Za-z0-9_.\-]", "_", text.split("://", 1)[-1] if "://" in text else text)
+    return "/".join(re.sub(r"[^A-Za-z0-9_.\-]", "_", part) for part in text.split("/") if part) or "_"

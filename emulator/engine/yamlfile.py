@@ -70,6 +70,11 @@ def remove_key(text: str, path: tuple[str, ...]) -> str:
 
 
 def _last_line(node: Any) -> int:
+    """The last line with something of the node on it. (The mark of a block's end is where the next thing starts.)"""
+    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+        return max(_last_line(value) for _, value in node.value)
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+        return max(_last_line(item) for item in node.value)
     end = node.end_mark
     return end.line - 1 if end.column == 0 and end.line > node.start_mark.line else end.line
 
