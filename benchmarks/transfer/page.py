@@ -17,11 +17,14 @@ GOALS = {("azurite", "wall"): 2.5, ("sink", "wall"): 5.0, ("azurite", "cpu"): 5.
 
 def main(results: str) -> None:
     """Write the page beside the other documents."""
-    document = json.loads(Path(results).read_text())
     page = Path(__file__).resolve().parents[2] / "docs" / "benchmarks-transfer.md"
-    page.write_text(
-        "\n".join([*head(document["machine"]), *tables(document["runs"]), *every(document["runs"])]) + "\n"
-    )
+    page.write_text(render(json.loads(Path(results).read_text())))
+
+
+def render(document: dict) -> str:
+    """The page's text."""
+    runs = document["runs"]
+    return "\n".join([*head(document["machine"]), *tables(runs), *every(runs)]) + "\n"
 
 
 def head(machine: dict) -> list[str]:
