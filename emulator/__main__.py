@@ -84,7 +84,12 @@ def env(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m emulator", description="The embedded Azure.")
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator",
+        description="The embedded Azure.",
+        epilog=SETTINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("start", help="start what is not running")
     command.add_argument(
@@ -106,6 +111,20 @@ def _parser() -> argparse.ArgumentParser:
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
+
+SETTINGS = """\
+settings are environment variables; the rest is in emulator/settings.py
+  EMULATOR_HOME             state, logs, certificates (.emulator)
+  EMULATOR_CACHE            what scripts/bootstrap installs (.cache)
+  EMULATOR_NETWORK          first two octets of every emulated host (127.66)
+  EMULATOR_PORT             the TLS port; the three after it are taken, too (8443)
+  EMULATOR_VNET_SUBNET, EMULATOR_NODES_SUBNET, EMULATOR_EGRESS_SUBNET
+                            of the docker networks (172.29.66.0/24 and the two after it)
+  EMULATOR_NODE_SPEED       how much faster than real time the clocks of probes run (1)
+  EMULATOR_NODE_RESTARTS    restarts of a container before its deployment has failed (2)
+  EMULATOR_MODEL_LAYOUT     folder or documented: what lies below model_mount_path (folder)
+  EMULATOR_HUB_URL_SECONDS  life of the hub's signed URLs (3600)
+"""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -49,6 +49,10 @@ def start(
         )
         settings = replace(settings, nodes=wanted.nodes)
         supervisor = Supervisor(settings.pids, settings.logs)
+        if before is not None and before.nodes != wanted.nodes and any(running(settings).values()):
+            # Nearly everything listens elsewhere then, and the containers have to go.
+            say(f"stopping first: it ran with --nodes {before.nodes}")
+            _stop_all(settings, say)
         begun: list[str] = []
         try:
             wanted = _start_parts(settings, supervisor, before, wanted, begun, say)
@@ -120,8 +124,8 @@ def _start_parts(
     certificates.ensure_authority(settings)
     if settings.nodes == "docker":
         wanted = _start_engine(settings, supervisor, wanted, begun, say)
-    if before is not None and before != wanted and supervisor.stop("azure"):
-        say(f"restarting for {wanted.nodes} nodes, server {wanted.server}")
+    if before is not None and before != wanted and supervisor.stop("azure", grace=30):
+        say(f"restarting the Azure server for --server {wanted.server}")
     wanted.save(settings)
     first = [_azurite(settings), _registry(settings), _hub(settings)]
     for service in first:
@@ -169,7 +173,14 @@ def _stop_all(settings: Settings, say: Say) -> None:
 
 
 def _alive(home: Path) -> bool:
-    """Whether any process of the embedded Azure with this home runs."""
+    """Whether the embedded Azure with this home runs, or is being started or stopped just now."""
+    try:
+        with (home / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
     supervisor = Supervisor(home / "pids", home / "logs")
     return any(supervisor.pid(name) is not None for name in NAMES)
 
