@@ -121,7 +121,9 @@ class Generator:
     def _body_wire(self, row: Row) -> dict[str, list[str]]:
         wire: dict[str, list[str]] = {}
         if row.model:
-            for cls in row.model.split(":")[1].split(","):
+            module, _, classes = row.model.partition(":")
+            for cls in classes.split(","):
+                getattr(importlib.import_module(module), cls)  # a row names models that exist
                 wire = {**wire, **self._model_wire(row, cls)}
         return wire
 
