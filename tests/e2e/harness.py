@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ class Azure:
             params={"api-version": api_version},
             headers={"Authorization": f"Bearer {token}"},
             json=body,
-            verify=env["SSL_CERT_FILE"],
+            verify=ssl.create_default_context(cafile=env["SSL_CERT_FILE"]),
             timeout=60,
         )
         answer.raise_for_status()
@@ -185,7 +186,12 @@ class Client:
     ) -> httpx.Response:
         sent = {"Host": self.host, "Authorization": f"Bearer {self.key}"} | (headers or {})
         return httpx.request(
-            method, f"https://{self.base}{path}", headers=sent, verify=self.bundle, timeout=190, **more
+            method,
+            f"https://{self.base}{path}",
+            headers=sent,
+            verify=ssl.create_default_context(cafile=self.bundle),
+            timeout=190,
+            **more,
         )
 
     def chat(self, text: str, model: str, **more: Any) -> httpx.Response:

@@ -14,7 +14,7 @@ from tests.e2e.harness import Azure, Project
 pytestmark = pytest.mark.emulator
 
 GUIDES = Path(__file__).parents[1] / "settings/data"
-STACKS = {"dev": "private-qwen3", "r1": "public-r1"}
+STACKS = {"dev": ("private-qwen3", "westeurope"), "r1": ("public-r1", "swedencentral")}
 # ARM writes enumerations with a capital; az ml passes on what the YAML says, and ARM takes either.
 IN_ANY_CASE = {"publicNetworkAccess", "egressPublicNetworkAccess"}
 
@@ -32,15 +32,14 @@ def oracle(stack: str) -> dict[str, dict[str, Any]]:
     warnings.simplefilter("ignore")
     from azure.ai.ml import load_model, load_online_deployment, load_online_endpoint
 
-    folder = GUIDES / STACKS[stack]
+    guide, region = STACKS[stack]
+    folder = GUIDES / guide
     deployment = load_online_deployment(folder / "deployment.yml")
     environment = deployment.environment
     deployment.environment, deployment.model = "<id>", deployment.model and "<id>"
     bodies = {
-        "onlineEndpoints": load_online_endpoint(folder / "endpoint.yml")._to_rest_online_endpoint(
-            "westeurope"
-        ),
-        "deployments": deployment._to_rest_object(location="westeurope"),
+        "onlineEndpoints": load_online_endpoint(folder / "endpoint.yml")._to_rest_online_endpoint(region),
+        "deployments": deployment._to_rest_object(location=region),
         "environments": environment._to_rest_object(),
     }
     if (folder / "model.yml").exists():

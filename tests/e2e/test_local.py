@@ -109,8 +109,7 @@ def test_a_server_that_cannot_start_leaves_the_old_one_answering(local: Project,
     old = local.outputs()["deployments"]["current"]
 
     def break_it(config: dict) -> None:
-        deployment(config)["environment_variables"]["MODEL"] = "/models/not/there"
-        deployment(config)["environment_variables"]["VLLM_ARGS"] = "--model /elsewhere"
+        deployment(config)["environment_variables"]["STANDIN_EXIT"] = "3"
         deployment(config)["liveness_probe"] = {"initial_delay": 1, "period": 1, "failure_threshold": 3}
 
     with local.edited(break_it):
