@@ -3,22 +3,23 @@
     python -m emulator.engine preview|up|refresh|destroy --cwd DIR --stack NAME [the CLI's flags]
     python -m emulator.engine stack init|ls|select|rm|output|export|import, config get|set|rm|ls, cancel
 
-It speaks Pulumi's own gRPC protocol to the program and to the provider plugins it finds on PATH, reads Pulumi.yaml and
-Pulumi.STACK.yaml, and reads and writes Pulumi's state files in a file:// backend, so that the CLI can take a stack over
-and hand it back. What it does not have it refuses by name. It talks to no cloud but the embedded one (azure_guard.py).
+It speaks Pulumi's own gRPC protocol to the program and to the provider plugins it finds on PATH, reads
+Pulumi.yaml and Pulumi.STACK.yaml, and reads and writes Pulumi's state files in a file:// backend, so that the
+CLI can take a stack over and hand it back. What it does not have it refuses by name. It talks to no cloud but
+the embedded one (azure_guard.py).
 
 From the command line inwards:
 
     cli, commands, operations   flags, commands, preview before the deed, exit codes
     session                     one run put together: servers, program, providers, event sinks
     deployment                  the run: refresh, program, steps, deletions
-    planner, cascade, deletions which steps; steps, executor: how they run; journal: what is recorded, and when
+    planner, cascade, deletions which steps; steps, executor: how they run; journal: what is recorded
     monitor, requests, hooks    what the program says and is asked; program, program_runner: its process
     registry, provider, plugins providers as resources, as calls, as processes; builtin: StackReference
     project, config, secrets    Pulumi.yaml, stack files, passphrase encryption
-    backend, checkpoint, state  files, their JSON, what it stands for; values, wire, paths, differences: properties
+    backend, checkpoint, state  files, their JSON, its meaning; values, wire, paths, differences: properties
     events, display, digest     what people and --json see
 
-What it leaves out: policy packs, update plans, other backends and secrets providers, Pulumi ESC, `import` of single
-resources from the command line, programs in other languages.
+What it leaves out: policy packs, update plans, other backends and secrets providers, Pulumi ESC, `import` of
+single resources from the command line, programs in other languages.
 """

@@ -1,8 +1,8 @@
 """Hashes of files and folders that a program passes to resources, computed as Pulumi does.
 
-An asset's hash is the SHA-256 of its bytes. An archive that is a file hashes as that file; a folder or a map of
-assets hashes as the tar stream that Pulumi would make of it. Remote assets (`uri`) are refused: nothing here
-fetches from the network.
+An asset's hash is the SHA-256 of its bytes. An archive that is a file hashes as that file; a folder or a map
+of assets hashes as the tar stream that Pulumi would make of it. Remote assets (`uri`) are refused: nothing
+here fetches from the network.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Hash(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data) -> int:  # type: ignore[no-untyped-def, override]
+    def write(self, data) -> int:
         self.digest.update(data)
         return len(data)
 

@@ -171,7 +171,8 @@ class FileBackend:
         if not others:
             return
         lines = [
-            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other process(es) to end "
+            f"the stack is currently locked by {len(others)} lock(s). Either wait for the other "
+            "process(es) to end "
             "or delete the lock file with `cancel`."
         ]
         for file in others:
@@ -213,7 +214,8 @@ def open_backend(project: Project | None) -> FileBackend:
     url = os.environ.get("PULUMI_BACKEND_URL") or (project.backend_url if project else "") or _logged_in()
     if not url:
         raise EngineError(
-            "no backend is chosen. Set PULUMI_BACKEND_URL to file://FOLDER (or `backend: {url: ...}` in Pulumi.yaml)."
+            "no backend is chosen. Set PULUMI_BACKEND_URL to file://FOLDER (or `backend: {url: ...}` in "
+            "Pulumi.yaml)."
         )
     if not url.startswith("file://"):
         raise Unsupported(f"The backend {url}", "file:// backends are")

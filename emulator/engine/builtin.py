@@ -1,4 +1,6 @@
-"""The provider `pulumi` that lives in the engine: StackReference, Stash, and the functions that read other stacks."""
+"""The provider `pulumi` that lives in the engine: StackReference, Stash, and the functions that read other
+stacks.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from . import urn as urns
-from .backend import FileBackend, parse_stack
+from .backend import FileBackend, StackName, parse_stack
 from .differences import NONE, SOME, Diff
 from .errors import EngineError
 from .provider import Checked, Result
@@ -96,13 +98,15 @@ class BuiltinProvider:
     async def invoke(
         self, token: str, args: Properties, preview: bool
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        if token == "pulumi:pulumi:readStackOutputs":
-            return self.stack_outputs(args["name"]), []
-        if token == "pulumi:pulumi:readStackResourceOutputs":
-            return self._resource_outputs(args["stackName"]), []
-        if token == "pulumi:pulumi:getResource":
-            return self._resource(args["urn"]), []
-        raise EngineError(f"unrecognized function name: '{token}'")
+        functions = {
+            "readStackOutputs": lambda: self.stack_outputs(args["name"]),
+            "readStackResourceOutputs": lambda: self._resource_outputs(args["stackName"]),
+            "getResource": lambda: self._resource(args["urn"]),
+        }
+        function = functions.get(token.removeprefix("pulumi:pulumi:"))
+        if function is None:
+            raise EngineError(f"unrecognized function name: '{token}'")
+        return function(), []
 
     def stack_outputs(self, name: str) -> Properties:
         """What a StackReference answers: every output, and which of them are secret."""
@@ -111,7 +115,7 @@ class BuiltinProvider:
         hidden = sorted(key for key, value in outputs.items() if contains_secrets(value))
         return {"name": name, "outputs": outputs, "secretOutputNames": list(hidden)}
 
-    def _known(self, name: str):  # type: ignore[no-untyped-def]
+    def _known(self, name: str) -> StackName:
         stack = parse_stack(name, self._project)
         if not self._backend.exists(stack):
             raise EngineError(

@@ -1,7 +1,7 @@
 """Deleting before replacing: who has to go first because the thing they need goes away.
 
-A dependent is replaced too when its provider is, when it is deletedWith the root, or when its provider says that it
-could not take the unknown value that the replaced resource would give it.
+A dependent is replaced too when its provider is, when it is deletedWith the root, or when its provider says
+that it could not take the unknown value that the replaced resource would give it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import urn as urns
 from .differences import apply_replace_on_changes
 from .errors import Bail
+from .provider import Provider
 from .state import State
 from .steps import DeleteStep, Step
 from .values import UNKNOWN
@@ -43,8 +44,10 @@ def _delete(planner: Planner, urn: str, state: State) -> Step:
         return DeleteStep(old=state, others=planner.deletes)
     if state.protect and not planner.deployment.options.ignore_protect:
         message = (
-            f'unable to replace resource "{state.urn}" as part of replacing "{urn}" as it is currently marked for '
-            "protection. To unprotect the resource, remove the `protect` flag from the resource in your Pulumi program "
+            f'unable to replace resource "{state.urn}" as part of replacing "{urn}" as it is currently '
+            "marked for "
+            "protection. To unprotect the resource, remove the `protect` flag from the resource in your "
+            "Pulumi program "
             "and run `up`"
         )
         planner.deployment.report("error", urn, message)
@@ -82,7 +85,7 @@ async def _must_go(planner: Planner, state: State, replaced: set[str]) -> tuple[
     inputs = {key: UNKNOWN if key in touched else value for key, value in state.inputs.items()}
     if state.is_provider:
         await deployment.registry.same(state, False)
-        provider = deployment.registry
+        provider: Provider | None = deployment.registry
     else:
         await deployment.ensure_provider(state.provider)
         provider = deployment.registry.get(state.provider)

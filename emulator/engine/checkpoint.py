@@ -236,7 +236,9 @@ def _numbers(timeouts: dict[str, float]) -> dict[str, Any]:
 
 
 def _open(secret: Secret, plaintext: str) -> Any:
-    """Inside a secret, a nested secret is written as what it holds, wrapped: only the outer one is encrypted."""
+    """Inside a secret, a nested secret is written as what it holds, wrapped: only the outer one
+    is encrypted.
+    """
     return {SIG: SECRET_SIG, "ciphertext": plaintext}
 
 
@@ -253,7 +255,8 @@ def _sealer(manager: SecretsManager | None) -> Seal:
     def seal(secret: Secret, plaintext: str) -> dict[str, Any]:
         if manager is None:
             raise EngineError(
-                "there is a secret to store but the stack has no secrets provider; set PULUMI_CONFIG_PASSPHRASE."
+                "there is a secret to store but the stack has no secrets provider; set "
+                "PULUMI_CONFIG_PASSPHRASE."
             )
         return {SIG: SECRET_SIG, "ciphertext": manager.encrypt_cached(_Identity(secret), plaintext)}
 
@@ -261,7 +264,9 @@ def _sealer(manager: SecretsManager | None) -> Seal:
 
 
 class _Identity:
-    """A key for a cache by object identity that keeps the object alive, so that the identity stays its own."""
+    """A key for a cache by object identity that keeps the object alive, so that the identity
+    stays its own.
+    """
 
     def __init__(self, held: object) -> None:
         self.held = held

@@ -1,7 +1,7 @@
 """The command line: `python -m emulator.engine COMMAND`, with the Pulumi CLI's commands and flags.
 
-A flag that this engine does not have is refused by name. Flags of the CLI that change nothing here (colours, log
-verbosity, links) are taken and said to be without effect in --help.
+A flag that this engine does not have is refused by name. Flags of the CLI that change nothing here (colours,
+log verbosity, links) are taken and said to be without effect in --help.
 """
 
 from __future__ import annotations

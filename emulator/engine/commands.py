@@ -76,7 +76,8 @@ class Workspace:
         found = self.stack(name)
         if not self.backend.exists(found):
             raise StackNotFound(
-                f"no stack named '{found.name}' found in {self.backend.url}; create it with `stack init {found.name}`."
+                f"no stack named '{found.name}' found in {self.backend.url}; create it with `stack init "
+                f"{found.name}`."
             )
         return found
 
@@ -309,8 +310,10 @@ def _stack_rm(options: Arguments) -> int:
     resources = workspace.backend.snapshot(name).resources
     if resources and not options.force:
         raise EngineError(
-            f"'{name.name}' still has resources; removal rejected. Possible actions:\n- Make sure that '{name.name}' is "
-            "the stack that you want to destroy\n- Run `destroy` to delete the resources, then remove the stack\n"
+            f"'{name.name}' still has resources; removal rejected. Possible actions:\n- Make sure that "
+            f"'{name.name}' is "
+            "the stack that you want to destroy\n- Run `destroy` to delete the resources, then remove the "
+            "stack\n"
             "- Run `stack rm --force` to override this error; resources in the stack will become orphaned"
         )
     if not options.yes and not sys.stdin.isatty():
@@ -394,11 +397,20 @@ def _config_text(stack_config: StackConfig, value: Any, options: Arguments) -> s
     return json.dumps({"value": opened, "secret": has_secure(value)}, indent=2)
 
 
+def _typed(text: str, wanted: str) -> Any:
+    if wanted == "bool":
+        return text == "true"
+    try:
+        return {"int": int, "float": float}.get(wanted, str)(text)
+    except ValueError as error:
+        raise EngineError(f"{text!r} is not of the type {wanted!r}") from error
+
+
 def _config_set(stack_config: StackConfig, key: str, options: Arguments) -> int:
     text = options.value if options.value is not None else sys.stdin.read().rstrip("\n")
     value: Any = text
     if options.type:
-        value = {"string": str, "int": int, "float": float, "bool": lambda t: t == "true"}[options.type](text)
+        value = _typed(text, options.type)
     elif options.path and not options.secret:
         value = parse_value(text)
     if options.secret:

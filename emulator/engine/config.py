@@ -1,7 +1,8 @@
-"""Stack configuration: Pulumi.STACK.yaml with secrets, defaults of the project, what programs and providers get.
+"""Stack configuration: Pulumi.STACK.yaml with secrets, defaults of the project, what programs and providers
+get.
 
-A value is kept as the file has it; `{secure: CIPHERTEXT}` may stand anywhere in it. What the program gets is text:
-scalars as they are, lists and maps as JSON, secrets decrypted, with a list of the keys that hold any.
+A value is kept as the file has it; `{secure: CIPHERTEXT}` may stand anywhere in it. What the program gets is
+text: scalars as they are, lists and maps as JSON, secrets decrypted, with a list of the keys that hold any.
 """
 
 from __future__ import annotations

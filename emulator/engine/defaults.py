@@ -26,7 +26,9 @@ _VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.\-]+))?(?:\+([0-9A
 
 @dataclass(frozen=True)
 class ProviderRequest:
-    """Which plugin a resource wants. `parameter` is (name, version, base64 value) of a parameterised package."""
+    """Which plugin a resource wants. `parameter` is (name, version, base64 value) of a
+    parameterised package.
+    """
 
     name: str
     version: str = ""
@@ -91,7 +93,7 @@ class DefaultProviders:
     async def reference(self, request: ProviderRequest) -> str:
         request = self.complete(request)
         if self._denied(request.package):
-            return f"urn:pulumi:denied::denied::pulumi:providers:{urns.DENY_DEFAULT}::{urns.DENY_DEFAULT}::{request.package}"
+            return f"{urns.DENIED}::{request.package}"
         if request not in self._known:
             self._known[request] = asyncio.ensure_future(self._register(request))
         return await asyncio.shield(self._known[request])

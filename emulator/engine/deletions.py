@@ -63,7 +63,8 @@ def _refuse_unlisted(planner: Planner, deletes: list[Step]) -> None:
         planner.deployment.report(
             "error",
             urn,
-            f"Resource '{urn}' will be destroyed but was not specified in --target list.\nEither include the resource "
+            f"Resource '{urn}' will be destroyed but was not specified in --target list.\nEither include "
+            "the resource "
             "in the --target list or pass --target-dependents to proceed.",
         )
         planner.errored = True

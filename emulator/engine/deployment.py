@@ -1,7 +1,8 @@
-"""One run of the engine over a stack: refresh, run the program, carry out its steps, delete what is left over.
+"""One run of the engine over a stack: refresh, run the program, carry out its steps, delete what is left
+over.
 
-Everything happens in one event loop. Registrations go through a queue and are planned one at a time; steps run in
-parallel. `Deployment` is what planner and steps share.
+Everything happens in one event loop. Registrations go through a queue and are planned one at a time; steps
+run in parallel. `Deployment` is what planner and steps share.
 """
 
 from __future__ import annotations
@@ -284,7 +285,9 @@ class Deployment:
     # The run
 
     async def run(self) -> None:
-        """Raises Bail when the deployment failed (the reasons are reported), Cancelled when it was interrupted."""
+        """Raises Bail when the deployment failed (the reasons are reported), Cancelled when it was
+        interrupted.
+        """
         try:
             await self._run()
         finally:
@@ -515,9 +518,12 @@ class Deployment:
         self.report(
             "warning",
             "",
-            f"Attempting to deploy or update resources with {len(lines)} pending operations from previous deployment.\n"
+            f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
+            "deployment.\n"
             + "\n".join(lines)
-            + "\nThese resources are in an unknown state because the engine was interrupted while waiting for changes to "
-            "these resources to complete. Check whether they exist, then run `refresh`: it clears interrupted operations; "
+            + "\nThese resources are in an unknown state because the engine was interrupted while waiting "
+            "for changes to "
+            "these resources to complete. Check whether they exist, then run `refresh`: it clears "
+            "interrupted operations; "
             "interrupted creations need --import-pending-creates URN ID or --clear-pending-creates.",
         )

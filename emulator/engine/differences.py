@@ -1,4 +1,6 @@
-"""What changed between two sets of properties: a provider's answer to Diff, or the engine's own comparison."""
+"""What changed between two sets of properties: a provider's answer to Diff, or the engine's own
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class Diff:
 
 
 def compare(old: Properties, new: Properties) -> Diff:
-    """The engine's own comparison of inputs, for providers that do not know. Secrecy alone is not a change."""
+    """The engine's own comparison of inputs, for providers that do not know. Secrecy alone is not
+    a change.
+    """
     detailed: dict[str, PropertyDiff] = {}
     changed = [
         key

@@ -1,4 +1,6 @@
-"""`preview --json`: the CLI's digest of a preview; and `--json` of other commands: their events, one a line."""
+"""`preview --json`: the CLI's digest of a preview; and `--json` of other commands: their events, one a
+line.
+"""
 
 from __future__ import annotations
 

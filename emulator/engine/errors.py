@@ -16,7 +16,8 @@ class Unsupported(EngineError):
         reason = f" ({why})" if why else ""
         super().__init__(
             f"{what} is not supported by the embedded engine{reason}. "
-            "Install the Pulumi CLI and run the same command with it; it reads the same state and configuration."
+            "Install the Pulumi CLI and run the same command with it; it reads the same state and "
+            "configuration."
         )
 
 

@@ -1,7 +1,8 @@
 """Running steps: chains in parallel, the steps of a chain in order, everything recorded before and after.
 
-The first failure stops what has not started; what runs is let finish and recorded. With --continue-on-error only
-what needs the failed resource is skipped. A protected resource that refuses its deletion never stops others.
+The first failure stops what has not started; what runs is let finish and recorded. With --continue-on-error
+only what needs the failed resource is skipped. A protected resource that refuses its deletion never stops
+others.
 """
 
 from __future__ import annotations

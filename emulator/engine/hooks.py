@@ -1,7 +1,8 @@
 """Functions of the running program that the engine calls: resource hooks, error hooks and transforms.
 
-They live in the program's process behind Pulumi's Callbacks service. Before-hooks can refuse an operation, after-hooks
-fail the deployment but not the operation, error hooks may ask for the operation to be tried again.
+They live in the program's process behind Pulumi's Callbacks service. Before-hooks can refuse an operation,
+after-hooks fail the deployment but not the operation, error hooks may ask for the operation to be tried
+again.
 """
 
 from __future__ import annotations

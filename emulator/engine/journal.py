@@ -1,8 +1,8 @@
 """Keeping the state file true while steps run: what is done, what is under way, what is left of the base.
 
-Before an operation starts, it is written as pending; when it ends, its result is. So whatever moment the process dies
-at, the file says which resources exist and which may. Order: what this deployment has touched, then the rest of
-the base, which keeps every resource behind what it needs.
+Before an operation starts, it is written as pending; when it ends, its result is. So whatever moment the
+process dies at, the file says which resources exist and which may. Order: what this deployment has touched,
+then the rest of the base, which keeps every resource behind what it needs.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class Journal:
 
 def _must_write(step: SameStep) -> bool:
     old, new = step.old, step.new
-    assert old is not None and new is not None
+    assert old is not None
+    assert new is not None
     if any(getattr(old, name) != getattr(new, name) for name in _COMPARED):
         return True
     if not same(old.inputs, new.inputs) or not same(old.outputs, new.outputs):

@@ -1,4 +1,6 @@
-"""The two services a running program talks to: the resource monitor and the engine (logs, the root resource)."""
+"""The two services a running program talks to: the resource monitor and the engine (logs, the root
+resource).
+"""
 
 from __future__ import annotations
 
@@ -466,7 +468,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         provider = self._deployment.registry.get(reference)
         if provider is None:
             raise EngineError(
-                f"the function {request.tok} has no provider: '{reference}' is not registered (default providers "
+                f"the function {request.tok} has no provider: '{reference}' is not registered (default "
+                "providers "
                 "may be disabled by pulumi:disable-default-providers)"
             )
         return provider
@@ -489,7 +492,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         if not isinstance(provider, PluginProvider):
             raise EngineError(f"the method {request.tok} is not implemented by a plugin")
         answer = await provider.call(requests.call_request(request, self._info))
-        failures = [{"property": f.property, "reason": f.reason} for f in answer.failures]
+        failures = list(answer.failures)
         message = provider_pb2.CallResponse(failures=failures)
         getattr(message, "return").CopyFrom(getattr(answer, "return"))
         for key, listed in answer.returnDependencies.items():

@@ -1,4 +1,6 @@
-"""preview, up, refresh and destroy: flags to options, preview before the deed, pending creates, exit codes."""
+"""preview, up, refresh and destroy: flags to options, preview before the deed, pending creates, exit
+codes.
+"""
 
 from __future__ import annotations
 
@@ -140,11 +142,13 @@ def _target(arguments: Arguments, workspace: Workspace, kind: str, checks: bool)
     name = workspace.stack()
     if not workspace.backend.exists(name):
         raise StackNotFound(
-            f"no stack named '{name.name}' found in {workspace.backend.url}; create it with `stack init {name.name}`."
+            f"no stack named '{name.name}' found in {workspace.backend.url}; create it with `stack init "
+            f"{name.name}`."
         )
     config = workspace.config(name)
     if config.salt:
-        # The key is derived beside everything else; whether it is the right one is checked before anything runs.
+        # The key is derived beside everything else; whether it is the right one is checked before anything
+        # runs.
         manager_for(config.salt).warm_up()
     for pair in arguments.config:
         key, separator, value = pair.partition("=")

@@ -1,4 +1,5 @@
-"""Property paths such as `a.b[0]["c.d"]` and `tags.*`: parse, print, look up, match, and reset to an old value.
+"""Property paths such as `a.b[0]["c.d"]` and `tags.*`: parse, print, look up, match, and reset to an old
+value.
 
 The rules for resetting follow Pulumi's `ignoreChanges`: it is an error to keep an old element of a list whose
 length has changed, and a key that the old value lacks is removed from the new one.
@@ -7,6 +8,7 @@ length has changed, and a key that the old value lacks is removed from the new o
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .values import Properties, Secret, Value
 
@@ -80,11 +82,11 @@ def contains(pattern: Path, other: Path) -> bool:
     return all(mine in ("*", theirs) for mine, theirs in zip(pattern, other, strict=False))
 
 
-def lookup(path: Path, value: Value) -> tuple[Value, bool]:
+def lookup(path: Path, value: Any) -> tuple[Value, bool]:
     for part in path:
-        if (isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)) or (
-            isinstance(value, dict) and isinstance(part, str) and part in value
-        ):
+        in_list = isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
+        in_object = isinstance(value, dict) and part in value
+        if in_list or in_object:
             value = value[part]
         else:
             return None, False

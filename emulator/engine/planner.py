@@ -1,9 +1,10 @@
 """From what the program asks for to the steps that get there.
 
-One registration is planned at a time, against the base state and what this deployment has done so far. The order of
-decisions is Pulumi's (pkg/resource/deploy/step_generator.go, 3.260): find the old resource (by URN or alias), refresh
-or import it if asked, let the provider check the inputs, compare, then create, update, replace or leave alone. What
-the program did not ask for is deleted afterwards (deletions.py); who else must be replaced is in cascade.py.
+One registration is planned at a time, against the base state and what this deployment has done so far. The
+order of decisions is Pulumi's (pkg/resource/deploy/step_generator.go, 3.260): find the old resource (by URN
+or alias), refresh or import it if asked, let the provider check the inputs, compare, then create, update,
+replace or leave alone. What the program did not ask for is deleted afterwards (deletions.py); who else must
+be replaced is in cascade.py.
 """
 
 from __future__ import annotations
@@ -403,7 +404,8 @@ class Planner:
         if not (new.protect and old.protect) or self.deployment.options.ignore_protect:
             return
         message = (
-            f'unable to replace resource "{urn}"\nas it is currently marked for protection. To unprotect the resource, '
+            f'unable to replace resource "{urn}"\nas it is currently marked for protection. To unprotect '
+            "the resource, "
             "remove the `protect` flag from the resource in your Pulumi program and run `up`"
         )
         self.deployment.report("error", urn, message)
@@ -415,7 +417,8 @@ class Planner:
         if not work.goal.import_id:
             return
         message = (
-            "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
+            "previously-imported resources that still specify an ID may not be replaced; please remove the "
+            "`import` "
             f"declaration from your program (changed: {', '.join(diff.replace_keys)})"
         )
         if not self.deployment.preview:
@@ -465,7 +468,8 @@ class Planner:
         invalid = False
         if urn in self.aliased:
             invalid = True
-            message = f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{self.aliased[urn]}'"
+            other = self.aliased[urn]
+            message = f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{other}'"
             self.deployment.report("error", urn, message)
         for candidate in (urn, *self._alias_urns(name, type_, parent, aliases)):
             if candidate not in self.olds:
@@ -475,7 +479,11 @@ class Planner:
             if candidate in self.urns or candidate in self.aliased:
                 invalid = True
                 other = self.aliased.get(candidate, urn)
-                message = f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' conflicting with resource with URN '{other}'"
+                message = (
+                    f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' "
+                    "conflicting "
+                    f"with resource with URN '{other}'"
+                )
                 self.deployment.report("error", urn, message)
             self.aliased[candidate] = urn
             self.aliases[urn] = candidate
@@ -544,7 +552,9 @@ class Planner:
         return self.deployment.registry.get(state.provider)
 
     async def _provider_changed(self, old: State, new: State) -> bool:
-        """Another provider means a replacement, unless the new one says that its resources are the same ones."""
+        """Another provider means a replacement, unless the new one says that its resources are
+        the same ones.
+        """
         if old.provider == new.provider:
             return False
         if not old.provider or not new.provider:
@@ -585,7 +595,8 @@ class Planner:
     def _untargeted_sames(self, urn: str, old: State, answer: asyncio.Future[Registered]) -> list[Step]:
         if old.provider and self.deployment.registry.get(old.provider) is None:
             raise EngineError(
-                f"provider {old.provider} for resource {urn} has not been registered yet, this is due to a change of "
+                f"provider {old.provider} for resource {urn} has not been registered yet, this is due to a "
+                "change of "
                 "providers mixed with --target. Change your program back to the original providers"
             )
         steps: list[Step] = []

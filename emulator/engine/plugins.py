@@ -1,7 +1,9 @@
-"""Starting provider plugins: executables `pulumi-resource-NAME` that print a port and serve Pulumi's provider protocol.
+"""Starting provider plugins: executables `pulumi-resource-NAME` that print a port and serve Pulumi's provider
+protocol.
 
-Found as the CLI finds them: on PATH, then in Pulumi's plugin cache. The dynamic provider needs no executable: it is
-`python -m pulumi.dynamic` with the program's interpreter. Nothing is downloaded. A plugin dies with the engine.
+Found as the CLI finds them: on PATH, then in Pulumi's plugin cache. The dynamic provider needs no executable:
+it is `python -m pulumi.dynamic` with the program's interpreter. Nothing is downloaded. A plugin dies with the
+engine.
 """
 
 from __future__ import annotations

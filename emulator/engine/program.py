@@ -1,7 +1,7 @@
 """Running the user's program: a Python process that has been started before it is needed.
 
-Importing the SDK takes longer than everything the engine does to get ready, so the process is started first and is
-told afterwards, on its standard input, where the engine listens and what to run.
+Importing the SDK takes longer than everything the engine does to get ready, so the process is started first
+and is told afterwards, on its standard input, where the engine listens and what to run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .deployment import Deployment
 from .errors import Bail
@@ -87,8 +88,9 @@ class Program:
         ]
         self._exit = loop.run_in_executor(None, self._process.wait)
         ended = asyncio.ensure_future(self._monitor.ended.wait())
+        waiting: list[asyncio.Future[Any]] = [self._exit, ended]
         try:
-            await asyncio.wait([self._exit, ended], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
         if self._exit.done() and not self._monitor.ended.is_set():
@@ -104,7 +106,7 @@ class Program:
         self._report("error", "", f"Program {how}")
         raise Bail("the program failed")
 
-    async def _pump(self, stream, severity: str) -> None:  # type: ignore[no-untyped-def]
+    async def _pump(self, stream, severity: str) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=1 << 22)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)

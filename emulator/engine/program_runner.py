@@ -27,7 +27,8 @@ except ImportError:
     traceback.print_exc()
     print(
         "\nIt looks like the Pulumi SDK has not been installed. Have you run pip install?\n"
-        "If you are running in a virtualenv, you must run pip install -r requirements.txt from inside the virtualenv.",
+        "If you are running in a virtualenv, you must run pip install -r requirements.txt from inside the "
+        "virtualenv.",
         file=sys.stderr,
     )
     sys.exit(1)
@@ -71,7 +72,7 @@ def run(program: str, parallel: int) -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1
-    except Exception:
+    except Exception:  # noqa: BLE001 (whatever the program raises is shown)
         pulumi.log.error("Program failed with an unhandled exception:\n" + user_traceback(program))
         return SHOWN
     finally:

@@ -79,6 +79,7 @@ def load_project(file: Path) -> Project:
             raise Unsupported(f"`{key}` in {file.name}", _REFUSED[key])
         if key not in _KNOWN | _IGNORED | set(_REFUSED):
             raise EngineError(f"{file}: unknown key `{key}`; known keys are {', '.join(sorted(_KNOWN))}.")
+    declared: dict[str, Any] = data["config"] if isinstance(data.get("config"), dict) else {}
     options = _runtime_options(file, data.get("runtime"))
     check_version(data.get("requiredPulumiVersion") or "")
     return Project(
@@ -89,7 +90,7 @@ def load_project(file: Path) -> Project:
         main=data.get("main") or "",
         backend_url=(data.get("backend") or {}).get("url") or "",
         refresh_always=_refresh_always(file, data.get("options") or {}),
-        config=data.get("config") if isinstance(data.get("config"), dict) else {},
+        config=declared,
         stack_config_dir=data.get("stackConfigDir")
         or (data["config"] if isinstance(data.get("config"), str) else ""),
     )
@@ -133,7 +134,8 @@ def interpreter(project: Project) -> str:
         python = path / "bin" / "python"
         if not python.exists():
             raise EngineError(
-                f"The 'virtualenv' option in Pulumi.yaml is set to {virtualenv!r}, but {path} is not a virtual "
+                f"The 'virtualenv' option in Pulumi.yaml is set to {virtualenv!r}, but {path} is not a "
+                "virtual "
                 "environment. Create it and install the project's requirements into it."
             )
         return str(python)
@@ -151,7 +153,8 @@ def check_version(wanted: str) -> None:
     if wanted and not version_satisfies(ENGINE_VERSION.lstrip("v"), wanted):
         raise EngineError(
             f"Pulumi CLI version {ENGINE_VERSION.lstrip('v')} does not satisfy the version range {wanted!r} "
-            "(the embedded engine behaves like that version). Change requiredPulumiVersion in Pulumi.yaml or use the CLI."
+            "(the embedded engine behaves like that version). Change requiredPulumiVersion in Pulumi.yaml "
+            "or use the CLI."
         )
 
 

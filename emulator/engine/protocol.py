@@ -1,8 +1,9 @@
 """Pulumi's own protocol: the gRPC definitions that ship in the `pulumi` package, and nothing else of it.
 
-Importing `pulumi.runtime.proto` the ordinary way runs `pulumi/__init__.py` first, which loads the whole SDK (0.4 s).
-The engine never runs a program itself, so it enters the two parent packages as empty modules that know where
-their files are. It does this only in its own process, and only if the SDK has not been imported already.
+Importing `pulumi.runtime.proto` the ordinary way runs `pulumi/__init__.py` first, which loads the whole SDK
+(0.4 s). The engine never runs a program itself, so it enters the two parent packages as empty modules that
+know where their files are. It does this only in its own process, and only if the SDK has not been imported
+already.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A provider as the engine uses it: typed calls over the plugin's channel, secrets and unknowns as it can take them."""
+"""A provider as the engine uses it: typed calls over the plugin's channel, secrets and unknowns as it can
+take them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class ProviderError(EngineError):
 
 
 class InitError(ProviderError):
-    """The resource exists but did not come up: it is recorded, with the reasons, and updated the next time."""
+    """The resource exists but did not come up: it is recorded, with the reasons, and updated the
+    next time.
+    """
 
     def __init__(self, reasons: list[str], result: Result) -> None:
         lines = "\n".join(f"\t* {reason}" for reason in reasons)
@@ -72,7 +76,9 @@ class DiffUnavailable(Exception):
 
 
 class Provider(Protocol):
-    """What the planner and the steps need of a provider; also implemented by the built-in one and the registry."""
+    """What the planner and the steps need of a provider; also implemented by the built-in one and the
+    registry.
+    """
 
     async def check(
         self, urn: str, olds: Properties | None, news: Properties, preview: bool, seed: bytes

@@ -1,7 +1,7 @@
 """Providers as resources: their configuration is checked, compared and applied like any resource's inputs.
 
-A provider process takes its configuration once. So a check runs on any process of the right plugin, and applying a
-configuration takes one that has none yet. Processes can be started ahead of need (`warm`).
+A provider process takes its configuration once. So a check runs on any process of the right plugin, and
+applying a configuration takes one that has none yet. Processes can be started ahead of need (`warm`).
 """
 
 from __future__ import annotations
@@ -133,11 +133,8 @@ class Registry:
             return checked
         self._unconfigured[urn] = provider
         inputs = checked.inputs
-        if "version" in news:
-            if inputs.setdefault("version", news["version"]) != news["version"]:
-                raise EngineError(
-                    f"provider {urn!r} attempted to change version from {news['version']!r} to {inputs['version']!r}"
-                )
+        if "version" in news and inputs.setdefault("version", news["version"]) != news["version"]:
+            raise EngineError(f"provider {urn!r} attempted to change its version to {inputs['version']!r}")
         if INTERNAL in news:
             inputs[INTERNAL] = news[INTERNAL]
         return Checked(inputs)

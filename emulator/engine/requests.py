@@ -1,4 +1,6 @@
-"""Reading RegisterResource requests: options, dependencies, aliases, time-outs, where in the program they came from."""
+"""Reading RegisterResource requests: options, dependencies, aliases, time-outs, where in the program they
+came from.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from urllib.parse import quote, unquote, urlparse
 from . import urn as urns
 from .errors import EngineError
 from .hooks import _snake
-from .protocol import provider_pb2, resource_pb2
+from .protocol import alias_pb2, provider_pb2, resource_pb2
 from .state import HOOK_TYPES, Alias, Goal, Timeouts
 from .values import Output, Properties, Unknown, Value, downgrade, output_dependencies
 from .wire import Keep, from_value, to_struct
@@ -45,7 +47,9 @@ def inherit_providers(options: Any, parent: dict[str, str] | None) -> None:
 
 
 def dependencies(request: Any, properties: Properties) -> tuple[list[str], dict[str, list[str]]]:
-    """All dependencies, and those of each property. Old SDKs send no map: then each property has all of them."""
+    """All dependencies, and those of each property. Old SDKs send no map: then each property has
+    all of them.
+    """
     every = sorted(
         set(request.dependencies)
     )  # sent as a set: sorted, so that state does not change without reason
@@ -85,7 +89,7 @@ def dependencies_of_outputs(
 
 def transform_options(request: Any, provider: str) -> Any:
     """The request's options in the form that transforms may change."""
-    aliases = [resource_pb2.alias__pb2.Alias(urn=urn) for urn in request.aliasURNs]
+    aliases = [alias_pb2.Alias(urn=urn) for urn in request.aliasURNs]
     options = resource_pb2.TransformResourceOptions(
         depends_on=request.dependencies,
         ignore_changes=request.ignoreChanges,

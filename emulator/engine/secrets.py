@@ -3,7 +3,8 @@
 Source: pkg/secrets/passphrase and sdk/go/common/resource/config/crypt.go of Pulumi 3.260. The key is
 PBKDF2-HMAC-SHA256 over the passphrase with an 8 byte salt, 1 000 000 iterations, 32 bytes. A value is
 `v1:base64(nonce):base64(AES-256-GCM ciphertext)`. The stack's `encryptionsalt` is `v1:base64(salt):` and the
-encryption of the word `pulumi`, which is how a wrong passphrase is noticed. Other secrets providers are refused.
+encryption of the word `pulumi`, which is how a wrong passphrase is noticed. Other secrets providers are
+refused.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class SecretsManager:
         parts = ciphertext.split(":")
         if len(parts) != 3 or parts[0] != "v1":
             raise EngineError(
-                "a secret is not of the form v1:NONCE:CIPHERTEXT; the configuration or state was edited by hand."
+                "a secret is not of the form v1:NONCE:CIPHERTEXT; the configuration or state was edited by "
+                "hand."
             )
         try:
             nonce, sealed = base64.b64decode(parts[1]), base64.b64decode(parts[2])
@@ -142,7 +144,8 @@ def passphrase() -> str:
                 f"PULUMI_CONFIG_PASSPHRASE_FILE names {file}, which cannot be read ({error.strerror})."
             ) from error
     raise EngineError(
-        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables: "
+        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment "
+        "variables: "
         "this stack holds secrets, or is about to."
     )
 
@@ -151,7 +154,9 @@ _managers: dict[str, SecretsManager] = {}
 
 
 def manager_for(salt_state: str) -> SecretsManager:
-    """One manager per salt, so that the key is derived once even if the state file and the stack file both name it."""
+    """One manager per salt, so that the key is derived once even if the state file and the stack file both
+    name it.
+    """
     if salt_state not in _managers:
         _managers[salt_state] = SecretsManager(salt_state, passphrase())
     return _managers[salt_state]

@@ -1,4 +1,6 @@
-"""Putting one deployment together: servers, registry, program, event sinks, journal; and taking it apart again."""
+"""Putting one deployment together: servers, registry, program, event sinks, journal; and taking it apart
+again.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +80,7 @@ class Session:
         self._event_log = event_log
         self._program = program
         self._interrupts = 0
+        self._telling: asyncio.Future[None] | None = None  # providers being told of the interrupt
 
     def run(self) -> Outcome:
         return event_loop().run_until_complete(self._run())
@@ -184,7 +187,9 @@ class Session:
             )
 
     def _manager(self, base: Snapshot) -> Callable[[], SecretsManager | None]:
-        """The manager that state is written with: the stack's own; made when there is a first secret to keep."""
+        """The manager that state is written with: the stack's own; made when there is a first
+        secret to keep.
+        """
         config = self.target.config
 
         def manager() -> SecretsManager | None:
@@ -253,10 +258,11 @@ class Session:
                 stream.diagnostic(
                     "warning",
                     "",
-                    "cancelling: operations that are running are finished and recorded. Interrupt again to stop at once.",
+                    "cancelling: operations that are running are finished and recorded. Interrupt again to "
+                    "stop at once.",
                 )
                 deployment.cancel()
-                asyncio.ensure_future(deployment.registry.cancel())
+                self._telling = asyncio.ensure_future(deployment.registry.cancel())
             else:
                 sys.stderr.write("terminated: the state holds the interrupted operations as pending\n")
                 self.target.backend.unlock()

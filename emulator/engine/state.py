@@ -1,6 +1,8 @@
-"""What the engine remembers of resources: states, goals (what a program asks for), pending operations, snapshots.
+"""What the engine remembers of resources: states, goals (what a program asks for), pending operations,
+snapshots.
 
-States are compared by identity: one URN may have several (an old one waiting for deletion beside its successor).
+States are compared by identity: one URN may have several (an old one waiting for deletion beside its
+successor).
 """
 
 from __future__ import annotations
@@ -186,7 +188,9 @@ class Goal:
 
 @dataclass(eq=False)
 class Operation:
-    """An operation that was started and whose end is unknown: creating, updating, deleting, reading or importing."""
+    """An operation that was started and whose end is unknown: creating, updating, deleting, reading or
+    importing.
+    """
 
     type: str
     resource: State

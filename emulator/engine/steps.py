@@ -1,7 +1,8 @@
 """Steps: one operation on one resource each, with what it needs to run and to be shown.
 
-`apply` performs the operation through the resource's provider, runs its hooks, and fills in the new state. It never
-raises for a failed operation: the outcome says what happened, and whether a half-made resource must be recorded.
+`apply` performs the operation through the resource's provider, runs its hooks, and fills in the new state. It
+never raises for a failed operation: the outcome says what happened, and whether a half-made resource must be
+recorded.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class SameStep(Step):
     untargeted: bool = False
 
     async def apply(self, deployment: Deployment) -> Outcome:
-        assert self.old is not None and self.new is not None
+        assert self.old is not None
+        assert self.new is not None
         self.new.id, self.new.outputs = self.old.id, dict(self.old.outputs)
         if self.new.is_provider and not self.skipped_create and not self.untargeted:
             # The old inputs: what the provider runs with must be what the state says.
@@ -155,7 +157,9 @@ async def run_after_hooks(deployment: Deployment, step: Step) -> None:
 
 @dataclass(eq=False)
 class CreateStep(Step):
-    """Also the second half of a replacement; then `pending_delete` says that the old one is deleted afterwards."""
+    """Also the second half of a replacement; then `pending_delete` says that the old one is deleted
+    afterwards.
+    """
 
     replacing: bool = False
     pending_delete: bool = False
@@ -209,7 +213,8 @@ class UpdateStep(Step):
 
     async def apply(self, deployment: Deployment) -> Outcome:
         old, new = self.old, self.new
-        assert old is not None and new is not None
+        assert old is not None
+        assert new is not None
         new.id, new.created, new.modified = old.id, old.created, old.modified
         failure: ProviderError | None = None
         try:
@@ -257,7 +262,8 @@ class DeleteProtected(EngineError):
 
     def __init__(self, urn: str) -> None:
         super().__init__(
-            f'resource "{urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, remove the '
+            f'resource "{urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, '
+            "remove the "
             "`protect` flag from the resource in your Pulumi program and run `up`"
         )
 

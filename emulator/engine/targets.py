@@ -1,4 +1,6 @@
-"""`--target` and `--exclude`: sets of URNs, where `*` matches within one part of a URN and `**` across parts."""
+"""`--target` and `--exclude`: sets of URNs, where `*` matches within one part of a URN and `**` across
+parts.
+"""
 
 from __future__ import annotations
 

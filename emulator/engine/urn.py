@@ -12,6 +12,7 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 UNCONFIGURED_ID = "unconfigured"
 DENY_DEFAULT = "denydefaultprovider"
+DENIED = f"urn:pulumi:denied::denied::{PROVIDER_PREFIX}{DENY_DEFAULT}::{DENY_DEFAULT}"
 
 
 def make(stack: str, project: str, parent_type: str, type_: str, name: str) -> str:

@@ -1,8 +1,9 @@
 """Property values as the engine sees them: JSON values, and what Pulumi adds to JSON.
 
 A value is None, bool, float, str, list, dict (string keys), or one of the classes below. Numbers are always
-floats, as on the wire. Values are treated as immutable except where a function says that it changes its argument.
-The signatures are Pulumi's own (sdk/go/common/resource/sig): they mark special objects on the wire and in state.
+floats, as on the wire. Values are treated as immutable except where a function says that it changes its
+argument. The signatures are Pulumi's own (sdk/go/common/resource/sig): they mark special objects on the wire
+and in state.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Value = Any
 Properties = dict[str, Any]
 
 SIG = "4dabf18193072939515e22adb298388d"
-SECRET_SIG = "1b47061264138c4ac30d75fd1eb44270"
+SECRET_SIG = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (public: it marks secrets)
 ASSET_SIG = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIG = "0def7320c3a5731c473e5ecbe6d01bc7"
 RESOURCE_SIG = "5cf8f73096256a8f31e491e813e4eb8e"
@@ -165,7 +166,9 @@ def downgrade(value: Value) -> Value:
 
 
 def same(a: Value, b: Value) -> bool:
-    """Pulumi's deep equality: True is not 1, package versions of references and places of assets do not count."""
+    """Pulumi's deep equality: True is not 1, package versions of references and places of assets do not
+    count.
+    """
     if isinstance(a, bool) or isinstance(b, bool):
         return isinstance(a, bool) and isinstance(b, bool) and a == b
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
@@ -197,7 +200,9 @@ def _same_objects(a: Properties, b: Properties) -> bool:
 
 
 def annotate_secrets(outputs: Properties | None, inputs: Properties | None) -> None:
-    """Mark in place the outputs whose input of the same name is secret, for providers that do not keep secrets."""
+    """Mark in place the outputs whose input of the same name is secret, for providers that do not keep
+    secrets.
+    """
     if not outputs or not inputs:
         return
     for key, given in inputs.items():

@@ -33,7 +33,9 @@ _DROP = object()
 
 @dataclass(frozen=True)
 class Keep:
-    """What survives a conversion. What does not survive is unwrapped (secrets, outputs, references) or left out."""
+    """What survives a conversion. What does not survive is unwrapped (secrets, outputs, references) or left
+    out.
+    """
 
     unknowns: bool = False
     secrets: bool = False

@@ -1,4 +1,6 @@
-"""Reading YAML as Pulumi does (dates stay strings), and changing one key of a file without losing its comments."""
+"""Reading YAML as Pulumi does (dates stay strings), and changing one key of a file without losing its
+comments.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def remove_key(text: str, path: tuple[str, ...]) -> str:
 
 
 def _last_line(node: Any) -> int:
-    """The last line with something of the node on it. (The mark of a block's end is where the next thing starts.)"""
+    """The last line with something of the node on it. (The mark of a block's end is where the next thing
+    starts.)
+    """
     if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
         return max(_last_line(value) for _, value in node.value)
     if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:

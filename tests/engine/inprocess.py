@@ -1,7 +1,8 @@
 """The engine without processes: a cloud in memory behind Pulumi's provider protocol, programs as plain data.
 
-A program is a list of `Node`s. Everything of the engine runs but the parts that start processes; state goes through
-the JSON of the state file between runs. `Crash` stands for kill -9: it is raised between any two writes of the state.
+A program is a list of `Node`s. Everything of the engine runs but the parts that start processes; state goes
+through the JSON of the state file between runs. `Crash` stands for kill -9: it is raised between any two
+writes of the state.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Crash(BaseException):
 
 @dataclass
 class Node:
-    """A resource of a program. `ref` and `kind_ref` name resources whose address it takes as label, or as kind."""
+    """A resource of a program. `ref` and `kind_ref` name resources whose address it takes as label, or as
+    kind.
+    """
 
     name: str
     kind: str = "a"
@@ -68,7 +71,9 @@ class Node:
 
 
 class Cloud(provider_pb2_grpc.ResourceProviderServicer):
-    """`label` updates in place, `kind` replaces, the ID is name and kind. `log` has every change, in order."""
+    """`label` updates in place, `kind` replaces, the ID is name and kind. `log` has every change,
+    in order.
+    """
 
     def __init__(self) -> None:
         self.things: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,6 @@
-"""The engine as a user runs it: processes, flags, messages, exit codes, what is left behind when things go wrong."""
+"""The engine as a user runs it: processes, flags, messages, exit codes, what is left behind when things go
+wrong.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Random graphs with edits against a small model, written independently, of what must happen.
 
-The model knows nothing of steps or snapshots: it says which operation each resource gets and what the cloud holds
-afterwards. Crashes are simulated at every kind of moment; recovery is what a user would do.
+The model knows nothing of steps or snapshots: it says which operation each resource gets and what the cloud
+holds afterwards. Crashes are simulated at every kind of moment; recovery is what a user would do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ QUICK = settings(
 
 @st.composite
 def programs(draw: st.DrawFn, names: str = "abcdefgh") -> list[Node]:
-    """Nodes in an order in which each comes after what it needs. Names are stable, so two programs overlap."""
+    """Nodes in an order in which each comes after what it needs. Names are stable, so two
+    programs overlap.
+    """
     chosen = draw(st.lists(st.sampled_from(names), unique=True, min_size=1, max_size=len(names)))
     nodes: list[Node] = []
     for name in sorted(chosen):

@@ -1,4 +1,6 @@
-"""What Pulumi's engine did on 31 commands: the same operations in an order that is allowed, the same state after each."""
+"""What Pulumi's engine did on 31 commands: the same operations in an order that is allowed, the same state
+after each.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from harness import DATA, Workspace, opened
 
 pytestmark = pytest.mark.engine
