@@ -175,7 +175,8 @@ def _store(call: Call, kind: ResourceType, old: Resource | None, new: Resource) 
     if kind.asynchronous:
         new.private["state"] = "Updating" if old else "Creating"
         cloud.store.save(new)
-        row = _begin(cloud, "provision", new, {"created": old is None, "old": old.doc if old else None})
+        before = {"created": old is None, "old": old.doc if old else None, "state": old.state if old else ""}
+        row = _begin(cloud, "provision", new, before)
     else:
         new.private["state"] = "Succeeded"
         cloud.store.save(new)

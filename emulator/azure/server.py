@@ -13,7 +13,7 @@ from emulator.azure.front_doors import FrontDoors
 from emulator.azure.gates.manager import Gates
 from emulator.azure.login import Login
 from emulator.azure.resources.ml.common import DEPLOYMENT
-from emulator.azure.resources.ml.deploy_run import make_spec
+from emulator.azure.resources.ml.deploy_spec import make_spec
 from emulator.azure.upstream import Blobs, Images, client
 from emulator.host.certificates import ensure_authority
 

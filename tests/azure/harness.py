@@ -134,11 +134,13 @@ class Azure:
     def wait(self, answer: httpx.Response) -> dict[str, Any] | None:
         """Poll an answer's Azure-AsyncOperation to its end; None when it has none."""
         url = answer.headers.get("azure-asyncoperation")
-        while url:
+        deadline = time.monotonic() + 60
+        while url and time.monotonic() < deadline:
             document = self.request("GET", url, version="").json()
             if document["status"] != "InProgress":
                 return document
             time.sleep(0.02)
+        assert not url, f"the operation did not end: {url}"
         return None
 
     def refusal(self, method: str, path: str, body: Any = None, **options: Any) -> dict[str, Any]:

@@ -14,7 +14,16 @@ def all_types() -> list[ResourceType]:
     """Return one instance of every emulated type."""
     from emulator.azure.resources import authorization as roles
     from emulator.azure.resources import container_registry as acr
-    from emulator.azure.resources import groups, insights, keyvault, locks, managed_identity, monitor, network
+    from emulator.azure.resources import (
+        groups,
+        insights,
+        keyvault,
+        locks,
+        managed_identity,
+        monitor,
+        network,
+        private_endpoints,
+    )
     from emulator.azure.resources import private_dns as dns
     from emulator.azure.resources import storage as blobs
     from emulator.azure.resources.ml import (
@@ -35,8 +44,8 @@ def all_types() -> list[ResourceType]:
         network.VirtualNetwork(),
         network.Subnet(),
         network.SecurityGroup(),
-        network.PrivateEndpoint(),
-        network.ZoneGroup(),
+        private_endpoints.PrivateEndpoint(),
+        private_endpoints.ZoneGroup(),
         dns.Zone(),
         dns.Link(),
         dns.ARecord(),

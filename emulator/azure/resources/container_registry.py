@@ -74,7 +74,7 @@ class Registry(ResourceType):
         identities.drop(cloud, resource)
 
     def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
-        from emulator.azure.resources.network import connections_of
+        from emulator.azure.resources.private_endpoints import connections_of
 
         properties = {
             "loginServer": login_server(cloud, resource),

@@ -82,7 +82,7 @@ class Vault(ResourceType):
         cloud.addresses.release(resource.id)
 
     def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
-        from emulator.azure.resources.network import connections_of
+        from emulator.azure.resources.private_endpoints import connections_of
 
         properties: dict[str, Any] = {"vaultUri": cloud.addresses.url(resource.private["host"])}
         found = connections_of(cloud, resource)

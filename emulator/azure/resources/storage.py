@@ -73,7 +73,7 @@ class Account(ResourceType):
         identities.drop(cloud, resource)
 
     def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
-        from emulator.azure.resources.network import connections_of
+        from emulator.azure.resources.private_endpoints import connections_of
 
         endpoints = {"blob": cloud.addresses.url(resource.private["host"])}
         for other in ("file", "queue", "table", "dfs", "web"):

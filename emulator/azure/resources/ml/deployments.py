@@ -9,6 +9,7 @@ from emulator.azure.errors import ArmError, user_error
 from emulator.azure.resource_type import Action, Answer, Call
 from emulator.azure.resources.ml import deploy_run, managed_network, quota, skus
 from emulator.azure.resources.ml.common import DEPLOYMENT, GUIDE, MlType, find_asset, sdk_model, workspace_of
+from emulator.azure.resources.ml.deployment_log import status_text
 from emulator.azure.resources.ml.endpoints import NAME, NAME_RULE
 from emulator.azure.store import Resource
 from emulator.azure.subscription_level import Route, route
@@ -123,7 +124,7 @@ class OnlineDeployment(MlType):
                 raise user_error(text, target=f"properties.properties.{key}")
 
     async def provision(self, cloud: Cloud, resource: Resource, data: Any) -> None:
-        await deploy_run.deploy(cloud, resource, (data or {}).get("old"))
+        await deploy_run.deploy(cloud, resource, data or {})
 
     def check_delete(self, call: Call, resource: Resource) -> None:
         """Refuse while it has traffic: stated for the studio; by ARM unverified."""
@@ -156,7 +157,7 @@ class OnlineDeployment(MlType):
         body = validate(call.cloud.schemas.get(sdk_model("DeploymentLogsRequest")), call.body or {})
         container = body.get("containerType", "InferenceServer")
         log = await call.cloud.nodes.logs(resource.id, container, int(body.get("tail", 100)))
-        return Answer({"content": f"{deploy_run.status_text(resource)}\n\nContainer logs:\n{log}"})
+        return Answer({"content": f"{status_text(resource)}\n\nContainer logs:\n{log}"})
 
 
 def _defaults(new: Resource) -> None:

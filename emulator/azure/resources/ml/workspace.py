@@ -129,7 +129,7 @@ class Workspace(MlType):
         return True
 
     def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
-        from emulator.azure.resources.network import connections_of
+        from emulator.azure.resources.private_endpoints import connections_of
 
         guid = resource.private["guid"]
         arm = cloud.settings.arm_url
