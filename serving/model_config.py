@@ -32,6 +32,7 @@ DTYPE_BYTES = {
     "bfloat16": 2,
     "bf16": 2,
 }
+MOST_LAYERS = 10_000
 FULL, SLIDING, CHUNKED = "full", "sliding", "chunked"
 
 
@@ -134,6 +135,8 @@ def facts(raw: Any) -> ModelFacts:
     _refuse_recurrent(architecture, text)
     hidden = _number(text, "hidden_size", "n_embd", "d_model")
     count = _number(text, "num_hidden_layers", "n_layer", "num_layers")
+    if count > MOST_LAYERS:
+        raise UnknownModelError(f"num_hidden_layers in config.json is {count}: no model has that many.")
     heads = _optional(text, "num_attention_heads", "n_head")
     latent = _latent_dim(text, architecture)
     head_dim = None if latent else _head_dim(text, hidden, heads)
@@ -256,10 +259,19 @@ def _optional(text: Mapping[str, Any], *names: str) -> int | None:
         value = text.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**40:
             raise UnknownModelError(f"{name} in config.json is {value!r}, not a positive whole number.")
         return value
     return None
+
+
+def _share(value: Any, name: str, most: float) -> float | None:
+    """A positive number up to a bound; None when it is not there."""
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 < value <= most:
+        raise UnknownModelError(f"{name} in config.json is {value!r}, not above 0 and at most {most:g}.")
+    return float(value)
 
 
 def _latent_dim(text: Mapping[str, Any], architecture: str | None) -> int | None:
@@ -333,7 +345,7 @@ def _lengths(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Lengths:
     scaled, short, yarn = length, None, False
     for scaling in _rope_settings(text):
         kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
-        times = float(factor) if isinstance(factor, int | float) else None
+        times = _share(factor, "the factor of RoPE scaling", 10_000.0)
         if kind in {"longrope", "su"}:
             short = _optional(text, "original_max_position_embeddings")
         elif kind == "yarn" and times:
@@ -356,8 +368,8 @@ def _rope_settings(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _rope_dim(text: Mapping[str, Any], head_dim: int | None) -> int:
     if head_dim is None:
         return _optional(text, "qk_rope_head_dim") or 0
-    part = text.get("partial_rotary_factor", 1.0)
-    return int(head_dim * part) if isinstance(part, int | float) else head_dim
+    part = _share(text.get("partial_rotary_factor"), "partial_rotary_factor", 1.0)
+    return int(head_dim * part) if part else head_dim
 
 
 def _kv_cache_fp8(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:

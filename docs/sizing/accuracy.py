@@ -16,8 +16,10 @@ unknown.
 NOTES = """
 ## What the large errors are
 
-- `h100-mistral24b`: the image sampled with FlashInfer, which takes 17 bytes per sequence and vocabulary entry
-  instead of 38. The report is the only one like it; the estimate stays with the larger figure.
+- `h100-mistral24b`: FlashInfer sampled, which takes 17 bytes per sequence and vocabulary entry instead of 38.
+  vLLM 0.9 to 0.11 used it where it was installed (0.12 to 0.20: only when asked; since 0.21 both are
+  profiled). Whether it was cannot be known from outside, and the other reports of those versions show the
+  larger figure: the estimate stays with that.
 - `h100-q3-235b-tp4`: about 2 GiB more than weights, activation and NCCL explain, in a version that printed no
   parts. Its tokens and its GiB also come from different GPUs (1.1 % apart), like those of
   `v0-4090-r1q14b-tp2`: vLLM prints the GiB of one worker and the tokens of the poorest.

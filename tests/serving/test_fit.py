@@ -21,14 +21,22 @@ from configs import (
     SMOLLM2,
     SMOLLM2_BYTES,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serving.advice import cheapest_sku
+from serving.config_facts import KEPT
 from serving.estimate import make_case
 from serving.fit import check, main
 from serving.gpus import find_gpu
 from serving.model_config import facts
 from serving.vllm_args import parse
 
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**40) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
 NUMBERS = (
     "weights_gib",
     "activation_gib",
@@ -276,7 +284,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "name", ["hidden_size", "num_hidden_layers", "vocab_size", "num_key_value_heads"]
     )
-    @pytest.mark.parametrize("value", [None, -1, 0, "32", 1.5, True, []])
+    @pytest.mark.parametrize("value", [None, -1, 0, "32", 1.5, True, [], 10**12])
     def test_a_fact_that_is_no_number(self, name, value) -> None:
         found = ask({**QWEN3_8B, name: value}).as_json()
         if name == "num_key_value_heads" and value is None:
@@ -314,6 +322,17 @@ class TestBadInput:
     )
     def test_layers_that_are_not_modelled(self, change) -> None:
         assert ask({**QWEN3_8B, **change}).estimate.verdict == "unknown"
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.dictionaries(
+            st.sampled_from(sorted(KEPT | {"quantization_config", "text_config"})), ODD, max_size=4
+        )
+    )
+    def test_no_configuration_makes_it_fall_over(self, change) -> None:
+        found = ask({**QWEN3_8B, **change}).as_json()
+        assert found["verdict"] in {"fits", "borderline", "no", "unknown"}
+        json.dumps(found, allow_nan=False)
 
     def test_a_length_nobody_knows_is_no_fit(self) -> None:
         config = {name: value for name, value in QWEN3_8B.items() if name != "max_position_embeddings"}
