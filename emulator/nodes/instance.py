@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from emulator.nodes.interface import DeploymentSpec, Outcome, Reason, Stage
@@ -127,14 +127,17 @@ class Instance:
                 await self.container.start()
             except StartError as error:
                 return Reason.CONTAINER_CRASHED, f"The container cannot be started: {error}"
-        return await self._until_broken()
+        return await self._until_broken(waited=running)
 
-    async def _until_broken(self) -> tuple[Reason, str]:
-        """Probe the running container; answers why it has to be restarted, or why it was given up."""
+    async def _until_broken(self, *, waited: bool) -> tuple[Reason, str]:
+        """Probe the running container; answers why it has to be restarted, or why it was given up.
+
+        `waited`: it runs for a while already, so that no initial delay is due.
+        """
         watching = {
             asyncio.create_task(self._crash()),
-            asyncio.create_task(self._liveness()),
-            asyncio.create_task(self._readiness()),
+            asyncio.create_task(self._liveness(waited)),
+            asyncio.create_task(self._readiness(waited)),
         }
         try:
             done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
@@ -150,10 +153,11 @@ class Instance:
         code = await self.container.exited()
         return Reason.CONTAINER_CRASHED, f"The container ended with exit code {code}."
 
-    async def _liveness(self) -> tuple[Reason, str]:
+    async def _liveness(self, waited: bool) -> tuple[Reason, str]:
         probe = self._spec.liveness
         if probe is None:
             return await _never()
+        probe = replace(probe, initial_delay=0) if waited else probe
         counter = await probing(probe, self._check, self._clock, lambda counter: counter.failing)
         text = (
             f"The liveness probe (GET :{probe.port}{probe.path}) failed {probe.failure_threshold} times "
@@ -161,11 +165,12 @@ class Instance:
         )
         return Reason.LIVENESS_PROBE_FAILED, text
 
-    async def _readiness(self) -> tuple[Reason, str]:
+    async def _readiness(self, waited: bool) -> tuple[Reason, str]:
         probe = self._spec.readiness
         if probe is None:
             self._became(True)
             return await _never()
+        probe = replace(probe, initial_delay=0) if waited else probe
 
         def seen(counter: Counter) -> bool:
             self._became(counter.passing)

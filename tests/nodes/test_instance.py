@@ -135,6 +135,7 @@ async def test_readiness_lost_later_takes_the_instance_out_and_back_in():
     await wait_until(lambda: not under_test.ready)
     state["sick"] = False
     await wait_until(lambda: under_test.ready)
+    assert under_test.container.events == ["start"], "readiness never restarts a container"
     await under_test.close()
 
 
@@ -157,10 +158,25 @@ async def wait_until(condition, pause=0):
 
 
 async def test_a_deployment_that_had_succeeded_before_is_never_given_up():
-    """After a restart of the server: the machine may be slow to come back, and nobody waits for an outcome."""
+    """After a restart of the server:
+
+    the machine may be slow to come back, and nobody waits for an outcome.
+    """
     container = Container(exits=[1] * 20)
     under_test = instance(container, sick, readiness=Probe(8000, "/health", failure_threshold=1), restarts=0)
     under_test.begin(proven=True)
     await wait_until(lambda: container.events.count("start") > 10)
     assert under_test.settled.result().ok
+    await under_test.close()
+
+
+async def test_a_container_that_runs_already_is_probed_at_once():
+    clock = Clock()
+    under_test = instance(
+        Container(), healthy, readiness=Probe(8000, "/health", initial_delay=99), clock=clock
+    )
+    under_test.begin(running=True)
+    assert (await asyncio.wait_for(under_test.settled, 5)).ok
+    assert under_test.container.events == []
+    assert 99 not in clock.slept
     await under_test.close()
