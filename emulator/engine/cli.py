@@ -139,7 +139,12 @@ def _operation(parser: argparse.ArgumentParser, name: str) -> None:
         _flag(parser, "--clear-pending-creates")
         _flag(parser, "--skip-pending-creates")
         parser.add_argument(
-            "--import-pending-creates", nargs="+", action="append", default=[], metavar="URN ID"
+            "--import-pending-creates",
+            nargs="*",
+            action="append",
+            default=[],
+            metavar="URN ID",
+            help="adopt interrupted creations; bare, those whose ID follows from their inputs",
         )
     parser.add_argument("template", nargs="*", help=argparse.SUPPRESS)
 

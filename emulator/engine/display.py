@@ -94,6 +94,7 @@ class Display:
         self._running: dict[tuple[str, str], _Row] = {}
         self._diagnostics: list[tuple[str, str, str]] = []
         self._output_change: tuple[Properties, Properties] | None = None
+        self._told: set[tuple[str, str]] = set()
         self._live: Any = None
         self._console: Any = None
         self._summary: dict[str, Any] = {}
@@ -139,8 +140,9 @@ class Display:
             self._output_change = ({}, step.new.outputs)
         if internal or (op == "same" and not self._look.show_sames):
             return
-        if not self._shows(op):
+        if not self._shows(op) or (step.urn, op) in self._told:
             return
+        self._told.add((step.urn, op))  # a component ends twice in a preview: its step, then its outputs
         if self._preview:
             word = op if not failed else "failed"
         else:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+from . import recovery
 from .commands import Arguments, StackNotFound, Workspace
 from .config import has_secure, normalise, parse_value
 from .deployment import Options
@@ -19,7 +20,6 @@ from .program import launch
 from .project import interpreter
 from .secrets import manager_for
 from .session import Outcome, Session, Target
-from .state import Operation, Snapshot
 from .targets import Targets
 
 _KINDS = {"preview": "update", "up": "update", "refresh": "refresh", "destroy": "destroy"}
@@ -252,44 +252,17 @@ def _confirm(kind: str) -> bool:
 
 
 def _edit_pending_creates(arguments: Arguments, target: Target) -> None:
-    """Creations that were interrupted: forget them, or adopt what they made by its ID."""
-    pairs = [part for group in arguments.import_pending_creates for part in group]
-    if arguments.clear_pending_creates and arguments.skip_pending_creates:
+    """Creations that were interrupted: forget them, or adopt what they made by its ID (recovery.py)."""
+    groups = arguments.import_pending_creates
+    clear = bool(arguments.clear_pending_creates)
+    if clear and arguments.skip_pending_creates:
         raise EngineError("cannot set both --skip-pending-creates and --clear-pending-creates")
-    if not pairs and not arguments.clear_pending_creates:
+    if not groups and not clear:
         return
-    if len(pairs) % 2:
-        raise EngineError("each URN must be followed by an ID: found an odd number of entries")
-    wanted = dict(zip(pairs[::2], pairs[1::2], strict=True))
     snapshot = target.backend.snapshot(target.stack)
-    kept: list[Operation] = []
-    for operation in snapshot.operations:
-        if operation.type != "creating":
-            kept.append(operation)
-        elif operation.resource.urn in wanted:
-            operation.resource.id = wanted.pop(operation.resource.urn)
-            operation.type = "importing"
-            kept.append(operation)
-        elif not arguments.clear_pending_creates:
-            kept.append(operation)
-    snapshot.operations = kept
-    for urn in wanted:
-        print(f'warning: "{urn}" did not correspond to a pending create', file=sys.stderr)
-    target.backend.save(target.stack, adopt_imports(snapshot), target.config.manager())
-
-
-def adopt_imports(snapshot: Snapshot) -> Snapshot:
-    """Interrupted creations whose ID is known become resources, which the refresh then reads.
-
-    (The CLI of 3.260 drops them with a file backend; its documentation says that they are imported.)
-    """
-    for operation in [o for o in snapshot.operations if o.type == "importing"]:
-        snapshot.operations.remove(operation)
-        made = operation.resource
-        for old in [s for s in snapshot.resources if s.urn == made.urn and not s.delete]:
-            if old.pending_replacement or old.id == made.id:
-                snapshot.resources.remove(old)
-            else:
-                old.delete = True  # what was to be replaced goes at the next update
-        snapshot.resources.append(made)
-    return snapshot
+    recovery.edit(snapshot, [part for group in groups for part in group], find=[] in groups, clear=clear)
+    target.backend.lock(target.stack)
+    try:
+        target.backend.save(target.stack, snapshot, target.config.manager())
+    finally:
+        target.backend.unlock()

@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inprocess import Crash, Node, World, identity
 
-from emulator.engine.operations import adopt_imports
+from emulator.engine import recovery
 from emulator.engine.state import Snapshot
 
 QUICK = settings(
@@ -205,17 +204,14 @@ def test_a_crash_at_any_moment_can_be_recovered(first: list[Node], second: list[
 def recover(world: World) -> None:
     """What `refresh --import-pending-creates` does with the IDs that the cloud has, clearing the others."""
     snapshot = world.snapshot()
-    kept: list[Any] = []
+    pairs: list[str] = []
     for operation in snapshot.operations:
         made = operation.resource
         identifier = identity(made.name, str(made.inputs.get("kind")), made.urn.count("$"))
-        if operation.type != "creating":
-            kept.append(operation)
-        elif operation.resource.type == "toy:index:Thing" and identifier in world.cloud.things:
-            operation.resource.id, operation.type = identifier, "importing"
-            kept.append(operation)
-    snapshot.operations = kept
-    world._save(adopt_imports(snapshot))
+        if operation.type == "creating" and identifier in world.cloud.things:
+            pairs += [made.urn, identifier]
+    recovery.edit(snapshot, pairs, find=False, clear=True)
+    world._save(snapshot)
 
 
 @QUICK
