@@ -33,7 +33,7 @@ def activation_bytes(
     entry = SAMPLER_BYTES_08 if behaviour.since(0, 8) and not behaviour.since(0, 9) else SAMPLER_BYTES
     sampler = entry * min(batch.sequences, batch.tokens) * facts.vocab + hidden_states
     if not behaviour.v1_engine and not behaviour.since(0, 7) and length and batch.tokens < length:
-        # Chunked prefill in 0.6 profiled a piece of a prompt, which is not sampled (0.06 GiB: issue 10517).
+        # Chunked prefill in 0.6 profiled a piece of a prompt, which is not sampled (vLLM issue 10517).
         sampler = hidden_states
     peak = max(sampler, forward_bytes(facts, batch, tp=tp))
     return peak + (encoder_cache_bytes(facts, batch) if facts.multimodal else 0.0)

@@ -68,7 +68,7 @@ class Behaviour:
 
     @property
     def tokens_from_concurrency(self) -> bool:
-        """The printed token count is concurrency x length in 0.21.0 (issue 43308 saw it change).
+        """The printed token count is concurrency x length in 0.21.0 (vLLM issue 43308).
 
         Before: blocks / groups x block size, which charges a sliding window for tokens it never holds.
         """
