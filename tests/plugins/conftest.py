@@ -81,6 +81,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "EMULATOR_NETWORK": "127.72",
         "EMULATOR_DELAY_RETRY_AFTER": "0",
         "EMULATOR_DELAY_NAME_RELEASE": "0",
+        "EMULATOR_DELAY_ROLE_PROPAGATION": "0",
     }
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "EMULATOR_CACHE") if name in os.environ}
     environment = {**kept, **settings}
