@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from .errors import EngineError, Unsupported
 
-CONFIGURATION_ERROR = 2
+BAD_FLAG = 1  # what the CLI exits with
 _COMMANDS = {"preview": ("pre",), "up": ("update",), "refresh": (), "destroy": ("down", "dn")}
 # Known to the CLI, refused here: (flag, takes a value)
 _REFUSED = {
@@ -37,6 +37,11 @@ _REFUSED = {
     "--env": True,
     "--run-config": True,
     "--output": True,
+    "--override-env": True,
+    "--open": False,
+    "--teams": True,
+    "--organization": True,
+    "--tag": True,
 }
 
 
@@ -44,9 +49,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         for flag in _REFUSED:
             if f"unrecognized arguments: {flag}" in message:
-                self.exit(CONFIGURATION_ERROR, f"error: {Unsupported(f'The flag {flag}')}\n")
+                self.exit(BAD_FLAG, f"error: {Unsupported(f'The flag {flag}')}\n")
         self.exit(
-            CONFIGURATION_ERROR,
+            BAD_FLAG,
             f"error: {message}\nrun `python -m emulator.engine --help` for what there is\n",
         )
 
@@ -69,18 +74,19 @@ def _flag(parser: Any, *names: str, help: str = "", default: Any = False) -> Non
 def _global(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("everywhere")
     group.add_argument("-C", "--cwd", default=argparse.SUPPRESS, help="run as if started in this folder")
-    for name in (
-        "--non-interactive",
-        "--logtostderr",
-        "--emoji",
-        "--disable-integrity-checking",
-        "--logflow",
-        "--profiling-off",
+    for names in (
+        ("--non-interactive",),
+        ("-e", "--emoji"),
+        ("-Q", "--fully-qualify-stack-names"),
+        ("--logtostderr",),
+        ("--logflow",),
+        ("--disable-integrity-checking",),
     ):
-        _flag(group, name, default=argparse.SUPPRESS)
+        _flag(group, *names, default=argparse.SUPPRESS)
+    for name in ("--tracing", "--profiling", "--memprofilerate", "--otel-traces"):
+        group.add_argument(name, default=argparse.SUPPRESS, help="no effect")
     group.add_argument("--color", default=argparse.SUPPRESS, choices=["always", "never", "raw", "auto"])
     group.add_argument("-v", "--verbose", default=argparse.SUPPRESS, metavar="N", help="no effect")
-    group.add_argument("--tracing", default=argparse.SUPPRESS, help="no effect")
 
 
 def _stack(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +110,8 @@ def _operation(parser: argparse.ArgumentParser, name: str) -> None:
     _flag(parser, "--show-replacement-steps")
     _flag(parser, "--show-sames")
     _flag(parser, "--show-reads")
+    _flag(parser, "--show-full-output")
+    _flag(parser, "--show-policy-remediations")
     _flag(parser, "--show-secrets")
     _flag(parser, "--urns")
     _flag(parser, "--suppress-outputs")
@@ -129,11 +137,12 @@ def _operation(parser: argparse.ArgumentParser, name: str) -> None:
         _flag(parser, "-r", "--refresh", default=None)
     if name in ("up", "destroy"):
         _flag(parser, "--continue-on-error")
-    if name in ("refresh", "destroy"):
+    if name != "preview":
         _flag(parser, "--preview-only")
+    if name != "refresh":
+        _flag(parser, "--ignore-protect")
     if name == "destroy":
         _flag(parser, "--exclude-protected")
-        _flag(parser, "--ignore-protect")
     _flag(parser, "--run-program", default=None)
     if name == "refresh":
         _flag(parser, "--clear-pending-creates")
@@ -220,12 +229,14 @@ def _stack_commands(parser: argparse.ArgumentParser) -> None:
     ls = add("ls", "the project's stacks")
     _flag(ls, "-j", "--json")
     _flag(ls, "-a", "--all")
+    ls.add_argument("-p", "--project", default="")
     init = add("init", "make a stack")
     init.add_argument("name", nargs="?", default="")
     init.add_argument("-s", "--stack", default=argparse.SUPPRESS)
     init.add_argument("--secrets-provider", default="default")
     _flag(init, "--no-select")
     init.add_argument("--copy-config-from", default="")
+    _flag(init, "-y", "--yes")
     rm = add("rm", "remove a stack and its state")
     rm.add_argument("name", nargs="?", default="")
     rm.add_argument("-s", "--stack", default=argparse.SUPPRESS)
@@ -270,6 +281,7 @@ def _config_commands(parser: argparse.ArgumentParser) -> None:
     put.add_argument("value", nargs="?")
     _flag(put, "--secret")
     _flag(put, "--plaintext")
+    _flag(put, "--raw")
     _flag(put, "--path")
     put.add_argument("--type", default="", choices=["", "string", "int", "bool", "float"])
     rm = add("rm", "remove a value")

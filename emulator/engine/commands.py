@@ -248,7 +248,7 @@ def _stack_show(options: Arguments) -> int:
 def _stack_ls(options: Arguments) -> int:
     workspace = Workspace(options)
     current = workspace.selected()
-    names = workspace.backend.stacks(None if options.all else workspace.project.name)
+    names = workspace.backend.stacks(None if options.all else options.project or workspace.project.name)
     rows = []
     for name in names:
         latest = workspace.backend.read_document(name)["checkpoint"].get("latest") or {}
@@ -265,7 +265,6 @@ def _stack_ls(options: Arguments) -> int:
             {
                 "name": name.name,
                 "current": is_current,
-                "updateInProgress": False,
                 "resourceCount": count,
                 "lastUpdate": when,
             }

@@ -9,6 +9,12 @@ class EngineError(Exception):
     exit_code = 1
 
 
+class BadInvocation(EngineError):
+    """The flags do not go together, or one is missing."""
+
+    exit_code = 2
+
+
 class Unsupported(EngineError):
     """A feature of the Pulumi CLI that this engine does not have. It is refused by name, never ignored."""
 

@@ -15,7 +15,7 @@ from .commands import Arguments, StackNotFound, Workspace
 from .config import has_secure, normalise, parse_value
 from .deployment import Options
 from .display import Display, Look
-from .errors import EngineError, NoChangesExpected
+from .errors import BadInvocation, EngineError, NoChangesExpected
 from .program import launch
 from .project import interpreter
 from .secrets import manager_for
@@ -47,8 +47,9 @@ def _operate(arguments: Arguments, kind: str, workspace: Workspace, programs: _P
     skip_preview = bool(getattr(arguments, "skip_preview", False)) and not preview_only
     yes = preview_only or skip_preview or bool(arguments.yes) or _truthy("PULUMI_SKIP_CONFIRMATIONS")
     if not yes and not _interactive(arguments):
-        flags = "--yes or --skip-preview" + (" or --preview-only" if kind != "update" else "")
-        raise EngineError(f"{flags} must be passed in to proceed when running in non-interactive mode")
+        raise BadInvocation(
+            "--yes or --skip-preview or --preview-only must be passed in to proceed when running in non-interactive mode"
+        )
     target = _target(arguments, workspace, kind, programs.wanted)
     options = _options(arguments, kind, target, programs.wanted)
     if kind == "refresh" and not preview_only:
