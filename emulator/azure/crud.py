@@ -8,7 +8,7 @@ import inspect
 import math
 from typing import Any
 
-from emulator.azure import ids
+from emulator.azure import ids, regions
 from emulator.azure.clock import iso, now
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError, conflict, not_found
@@ -48,6 +48,8 @@ async def put(call: Call, kind: ResourceType) -> Answer:
     check_locks(cloud, target.id, "write")
     body = _validated(call, kind)
     new = Resource(old.id if old else _canonical(cloud, target), kind.type, body, _private(old))
+    if "location" in body:
+        regions.check(str(body["location"]), kind.type)
     kind.complete(new)
     if old is not None:
         _check_create_only(kind, old, new)

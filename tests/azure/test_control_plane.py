@@ -316,6 +316,12 @@ def test_a_group_takes_what_is_in_it_along(azure: Azure):
     assert answer.json()["error"]["code"] == "ResourceGroupNotFound"
 
 
+def test_a_location_that_does_not_exist(azure: Azure):
+    error = azure.refusal("PUT", azure.group("rg-nowhere"), {"location": "westeurop"}, version=GROUPS)
+    assert error["code"] == "LocationNotAvailableForResourceType"
+    azure.do("PUT", azure.group("rg-spelt-out"), {"location": "West Europe"}, version=GROUPS)
+
+
 def test_a_location_cannot_be_changed(azure: Azure, platform: Platform):
     path = platform.endpoint("stays")
     body = {**endpoint_body(), "location": "northeurope"}

@@ -205,6 +205,12 @@ class TestFailures:
         assert "SystemSetup: Succeeded" in log
         assert "ImagePullFailed" in log
 
+    def test_a_public_image_is_not_reached_without_egress(self, azure, platform, endpoint, environment):
+        body = deployment_body(environment, egressPublicNetworkAccess="Disabled")
+        error = azure.refusal("PUT", f"{endpoint}/deployments/isolated", body)
+        assert "UserContainerImagePull: Failed" in error["message"]
+        assert "public registry" in error["message"]
+
     def test_a_model_that_is_not_there_fails_in_its_stage(self, azure, platform, endpoint, environment):
         model = f"{platform.workspace}/models/empty/versions/1"
         uri = "azureml://datastores/workspaceblobstore/paths/models/nothing-here"

@@ -108,6 +108,8 @@ async def _image(cloud: Cloud, resource: Resource, *, check: bool) -> tuple[str,
     server, _, rest = image.partition("/")
     registry = registry_at(cloud, server)
     if registry is None:
+        if check:
+            _check_outside(cloud, resource, image)
         return image, None
     principal = await _allowed(cloud, resource, registry) if check else _first(cloud, resource)
     if check:
@@ -117,6 +119,21 @@ async def _image(cloud: Cloud, resource: Resource, *, check: bool) -> tuple[str,
     found = cloud.principals.get(principal)
     password = RegistryGate(cloud, registry.id).refresh_token(found) if found else None
     return image, password
+
+
+def _check_outside(cloud: Cloud, resource: Resource, image: str) -> None:
+    """Without a way out no public registry is reached: the image has to be in the workspace's own.
+
+    Source: the guide of the private deployment, "the workspace ACR cannot pull images from public
+    registries"; for the approved mode of a managed network: learn.microsoft.com, "Workspace managed virtual
+    network isolation".
+    """
+    closed = resource.properties["egressPublicNetworkAccess"] == "Disabled"
+    if image.startswith(image_build.UNBUILT) or not (closed or not _network_egress(cloud, resource)):
+        return
+    reached(cloud, resource, Stage.IMAGE_PULL, "Start pulling container image")
+    text = f"{image} is in a public registry, which the deployment's isolated network does not reach."
+    raise failure(cloud, resource, Outcome.failure(Stage.IMAGE_PULL, Reason.IMAGE_PULL_FAILED, text))
 
 
 def _first(cloud: Cloud, resource: Resource) -> str | None:

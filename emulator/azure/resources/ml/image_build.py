@@ -31,6 +31,7 @@ from emulator.plugins.docker_build import client
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
 
+UNBUILT = "unbuilt/"
 _log = logging.getLogger(__name__)
 
 
@@ -45,9 +46,7 @@ async def built_image(cloud: Cloud, version: Resource) -> str:
     repository = f"azureml/azureml_{name}"
     image = f"{login_server(cloud, registry)}/{repository}:1"
     if cloud.settings.nodes == "none":
-        return (
-            image.removesuffix(":1") + ":1" if await _known(cloud, registry, repository) else _unbuilt(image)
-        )
+        return image if await _known(cloud, registry, repository) else _unbuilt(image)
     if not await _known(cloud, registry, repository):
         where = parse_uri(cloud, version.id, build["contextUri"])
         with tempfile.TemporaryDirectory(prefix="context-") as folder:
@@ -60,7 +59,7 @@ async def built_image(cloud: Cloud, version: Resource) -> str:
 
 def _unbuilt(image: str) -> str:
     """Without containers there is no image to find: name one that is in no emulated registry."""
-    return "unbuilt/" + image.split("/", 1)[1]
+    return UNBUILT + image.split("/", 1)[1]
 
 
 async def _known(cloud: Cloud, registry: Resource, repository: str) -> bool:
