@@ -36,7 +36,7 @@ def root_file_system(settings: Settings) -> Path:
 
 
 def base_names(dockerfile: Path = DOCKERFILE) -> list[str]:
-    """Every `FROM` of the Dockerfile with its ARG defaults filled in, but for earlier stages and `scratch`."""
+    """Every `FROM` of the Dockerfile with its ARG defaults filled in; no earlier stages, no `scratch`."""
     if not dockerfile.exists():
         return []
     arguments: dict[str, str] = {}

@@ -15,6 +15,7 @@ def test_an_engine_elsewhere_is_refused(monkeypatch):
         engine.find()
 
 
+@pytest.mark.emulator
 def test_an_engine_that_was_named_and_does_not_answer_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     with pytest.raises(HostError, match="No Docker engine answers at DOCKER_HOST"):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from emulator.azure.frontdoor.app import create_app
+from emulator.azure.frontdoor.app import close, create_app
 from emulator.azure.frontdoor.view import DeploymentView, EndpointView
 from emulator.nodes.containers import STANDIN
 
@@ -93,6 +93,7 @@ class Door:
     """A front door on a real socket, and a client of it."""
 
     def __init__(self, view, nodes):
+        self.nodes = nodes
         self.port = free_port()
         config = uvicorn.Config(
             create_app(Views(view), nodes, inside=False), port=self.port, log_level="critical", lifespan="off"
@@ -112,6 +113,7 @@ class Door:
         await self.client.aclose()
         self.server.should_exit = True
         await self.task
+        await close(self.nodes)
 
 
 async def seen(port):

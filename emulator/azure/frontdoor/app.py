@@ -49,6 +49,15 @@ def create_app(views: EndpointViews, nodes: Nodes, *, inside: bool) -> Starlette
     return Starlette(routes=[Mount("/", app=FrontDoor(views, nodes, inside=inside))])
 
 
+async def close(nodes: Nodes) -> None:
+    """Call when the server ends: drops mirrored requests and the connections to containers."""
+    shared = _SHARED.pop(nodes, None)
+    if shared is not None:
+        for task in list(shared.mirrors):
+            task.cancel()
+        await shared.relay.close()
+
+
 class RefusedError(Exception):
     """An answer of the front door itself."""
 

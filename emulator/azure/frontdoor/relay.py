@@ -115,6 +115,10 @@ class Relay:
         async with response:
             yield Upstream(response)
 
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
