@@ -12,6 +12,7 @@ From the command line inwards:
 
     cli, commands, operations   flags, commands, preview before the deed, exit codes
     session                     one run put together: servers, program, providers, event sinks
+    recovery                    what an interrupted run left pending: --import- and --clear-pending-creates
     deployment                  the run: refresh, program, steps, deletions
     planner, cascade, deletions which steps; steps, executor: how they run; journal: what is recorded
     monitor, requests, hooks    what the program says and is asked; program, program_runner: its process

@@ -48,7 +48,8 @@ def _operate(arguments: Arguments, kind: str, workspace: Workspace, programs: _P
     yes = preview_only or skip_preview or bool(arguments.yes) or _truthy("PULUMI_SKIP_CONFIRMATIONS")
     if not yes and not _interactive(arguments):
         raise BadInvocation(
-            "--yes or --skip-preview or --preview-only must be passed in to proceed when running in non-interactive mode"
+            "--yes or --skip-preview or --preview-only must be passed in to proceed "
+            "when running in non-interactive mode"
         )
     target = _target(arguments, workspace, kind, programs.wanted)
     options = _options(arguments, kind, target, programs.wanted)
