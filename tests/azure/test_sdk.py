@@ -15,7 +15,6 @@ import pytest
 from tests.azure.harness import Azure, Platform, endpoint_body
 
 pytestmark = pytest.mark.emulator
-READER = Path(__file__).with_name("sdk_reader.py")
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,14 @@ def read(azure: Azure, platform: Platform) -> dict:
     size = "Standard_DS3_v2"
     platform.deployment(endpoint, "current", environment, instanceType=size, **settings)
     azure.do("PUT", endpoint, endpoint_body(traffic={"current": 100}))
+    return run(azure, platform, "sdk_reader.py")
+
+
+def run(azure: Azure, platform: Platform, script: str) -> dict:
+    """Run a script of this folder with the exports and nothing else; returns what it prints."""
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | azure.exports
-    arguments = [sys.executable, str(READER), "rg-main1", platform.workspace.rsplit("/", 1)[1]]
+    path = Path(__file__).with_name(script)
+    arguments = [sys.executable, str(path), "rg-main1", platform.workspace.rsplit("/", 1)[1]]
     done = subprocess.run(arguments, env=env, text=True, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -73,3 +78,8 @@ def test_models_and_environments(read: dict):
 
 def test_invoke_posts_to_the_scoring_uri(read: dict):
     assert "choices" in json.loads(read["invoked"])
+
+
+def test_azure_ai_ml_creates_changes_and_deletes(azure: Azure, platform: Platform):
+    seen = run(azure, platform, "sdk_writer.py")
+    assert seen == {"model": "1", "made": "Succeeded", "split": {"blue": 100}, "scaled": 2, "left": []}
