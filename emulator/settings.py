@@ -48,6 +48,7 @@ class Settings:
     nodes_subnet: str = "172.29.67.0/24"  # EMULATOR_NODES_SUBNET: deployments without egress
     egress_subnet: str = "172.29.68.0/24"  # EMULATOR_EGRESS_SUBNET: deployments with egress
     nodes: str = "docker"  # EMULATOR_NODES: docker or none; `start` persists what it was started with
+    content: str = ""  # EMULATOR_CONTENT: required or any; empty: required unless `--nodes none`
     subscription: str = "00000000-0000-4000-8000-000000000001"  # EMULATOR_SUBSCRIPTION
     tenant: str = "00000000-0000-4000-8000-000000000002"  # EMULATOR_TENANT
     location: str = (
@@ -79,6 +80,14 @@ class Settings:
         settings = cls(home=home, cache=cache, delays=_delays(env), **values)  # type: ignore[arg-type]
         _check(settings)
         return settings
+
+    @property
+    def content_required(self) -> bool:
+        """Whether a deployment fails when its model has no files or its image cannot be reached.
+
+        Without containers nothing reads either, and a stack that names what is elsewhere can still be tried.
+        """
+        return self.content == "required" or (self.content == "" and self.nodes != "none")
 
     # --- the address plan
 
@@ -226,3 +235,5 @@ def _check(settings: Settings) -> None:
         )
     if settings.nodes not in {"docker", "none"}:
         raise SettingsError(f"EMULATOR_NODES={settings.nodes!r} is not known; use docker or none")
+    if settings.content not in {"", "required", "any"}:
+        raise SettingsError(f"EMULATOR_CONTENT={settings.content!r} is not known; use required or any")

@@ -48,6 +48,7 @@ def environment(home: Path, network: str, **extra: str) -> dict[str, str]:
     """Return the environment of an embedded Azure: nothing of another one's leaks in."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_CLIENT_VARIABLES)}
     own = {"EMULATOR_HOME": str(home), "EMULATOR_NETWORK": network, "EMULATOR_NODES": "none"}
+    own["EMULATOR_CONTENT"] = "required"
     if "EMULATOR_CACHE" in os.environ:
         own["EMULATOR_CACHE"] = os.environ["EMULATOR_CACHE"]
     return {**kept, **own, **{f"EMULATOR_DELAY_{k}": v for k, v in DELAYS.items()}, **extra}

@@ -53,6 +53,16 @@ class TestRefusals:
             == "name"
         )
 
+    def test_an_endpoint_has_at_most_twenty(self, azure: Azure, platform: Platform, environment: str):
+        endpoint = platform.endpoint("crowded")
+        body = deployment_body(environment, instanceType="Standard_E2s_v3")
+        begun = [azure.request("PUT", f"{endpoint}/deployments/number-{at}", body) for at in range(20)]
+        for answer in begun:
+            azure.wait(answer)
+        error = azure.refusal("PUT", f"{endpoint}/deployments/number-20", body)
+        assert "20 deployments" in error["message"]
+        azure.do("DELETE", endpoint)
+
     def test_kubernetes_deployments(self, azure: Azure, endpoint: str, environment: str):
         body = deployment_body(environment, endpointComputeType="Kubernetes")
         assert azure.refusal("PUT", f"{endpoint}/deployments/kube", body)["status"] == 400

@@ -135,6 +135,18 @@ class TestManagedNetwork:
         error = azure.refusal("PUT", f"{endpoint}/deployments/current", body)
         assert error["target"] == "properties.egressPublicNetworkAccess"
 
+    def test_the_approved_mode_has_private_endpoints_to_every_dependency(self, azure: Azure):
+        own = make_platform(azure, "approved1", managedNetwork={"isolationMode": "AllowOnlyApprovedOutbound"})
+        azure.wait(azure.request("POST", f"{own.workspace}/provisionManagedNetwork", {}))
+        rules = azure.do("GET", f"{own.workspace}/outboundRules")["value"]
+        groups = sorted(rule["properties"]["destination"]["subresourceTarget"] for rule in rules)
+        assert groups == ["blob", "file", "registry", "vault"]
+        assert "required" in azure.refusal("DELETE", rules[0]["id"])["message"]
+
+    def test_the_internet_mode_has_them_only_to_what_is_closed(self, azure: Azure, isolated: Platform):
+        azure.wait(azure.request("POST", f"{isolated.workspace}/provisionManagedNetwork", {}))
+        assert azure.do("GET", f"{isolated.workspace}/outboundRules")["value"] == []
+
     def test_isolation_goes_one_way(self, azure: Azure, isolated: Platform):
         for mode, accepted in (
             ("Disabled", False),

@@ -129,7 +129,9 @@ def _check_outside(cloud: Cloud, resource: Resource, image: str) -> None:
     network isolation".
     """
     closed = resource.properties["egressPublicNetworkAccess"] == "Disabled"
-    if image.startswith(image_build.UNBUILT) or not (closed or not _network_egress(cloud, resource)):
+    if not cloud.settings.content_required or image.startswith(image_build.UNBUILT):
+        return
+    if not closed and _network_egress(cloud, resource):
         return
     reached(cloud, resource, Stage.IMAGE_PULL, "Start pulling container image")
     text = f"{image} is in a public registry, which the deployment's isolated network does not reach."
@@ -203,6 +205,8 @@ async def _check_model(cloud: Cloud, resource: Resource, name: str, where: BlobP
             f"Storage Blob Data Reader on {where.account.id}. {GUIDE}#authorization-error"
         )
         raise ArmError(400, "BadArgument", text)
+    if not cloud.settings.content_required:
+        return
     if await cloud.blobs.has_prefix(where.account, where.container, where.prefix) is False:
         text = (
             f"StorageManifestError: the artifacts of model {name} were not found at "

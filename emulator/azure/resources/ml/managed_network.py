@@ -88,6 +88,32 @@ def check_approver(cloud: Cloud, workspace: Resource) -> None:
                 raise ArmError(400, "ManagedNetworkProvisionFailed", text)
 
 
+_LINKS = (
+    ("storageAccount", "blob"),
+    ("storageAccount", "file"),
+    ("keyVault", "vault"),
+    ("containerRegistry", "registry"),
+)
+
+
+def make_required_rules(cloud: Cloud, workspace: Resource) -> None:
+    """Make the private endpoints that Azure makes by itself: in the approved mode to every dependency, else
+    to those with public access disabled. Their names are unverified.
+    """
+    for name, group in _LINKS:
+        found = dependency(cloud, workspace, name)
+        if found is None:
+            continue
+        closed = found.properties.get("publicNetworkAccess") == "Disabled"
+        if mode(workspace) != "AllowOnlyApprovedOutbound" and not closed:
+            continue
+        rule_id = f"{workspace.id}/outboundRules/__SYS_PE_{found.name}_{group}"
+        destination = {"serviceResourceId": found.id, "subresourceTarget": group, "sparkEnabled": False}
+        properties = {"type": "PrivateEndpoint", "category": "Required", "destination": destination}
+        private = {"state": "Succeeded", "systemData": workspace.private["systemData"], "required": True}
+        cloud.store.save(Resource(rule_id, RULE, {"properties": properties}, private))
+
+
 def view(workspace: Resource) -> dict[str, Any]:
     """Return the read-only half of `managedNetwork`."""
     isolation = mode(workspace)
@@ -110,6 +136,11 @@ class OutboundRule(MlType):
         assert workspace is not None
         new.properties.setdefault("category", "UserDefined")
         check_rule(call.cloud, mode(workspace), new.name, new.properties)
+
+    def check_delete(self, call: Call, resource: Resource) -> None:
+        if resource.private.get("required"):
+            text = f"The outbound rule {resource.name} is required by the workspace and cannot be deleted."
+            raise bad_request(text, code="ValidationError")
 
     def outputs(self, cloud: Cloud, resource: Resource) -> dict[str, Any]:
         workspace = cloud.store.get(resource.parent_id)

@@ -171,6 +171,7 @@ class Workspace(MlType):
         if managed_network.mode(resource) == "Disabled":
             return {}
         managed_network.check_approver(cloud, resource)
+        managed_network.make_required_rules(cloud, resource)
         spark = bool((data or {}).get("includeSpark"))
         resource.private["network"] = {"status": "Active", "sparkReady": spark}
         cloud.store.save(resource)
