@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from emulator.azure import identities
 from emulator.azure.errors import ArmError
 from emulator.azure.gates.registry import TOKEN_USER, RegistryGate
 from emulator.azure.resources.container_registry import login_server
@@ -27,6 +28,7 @@ from emulator.azure.resources.ml.model_uri import BlobPath, parse_uri
 from emulator.azure.store import Resource
 from emulator.host.started import Started
 from emulator.plugins.docker_build import client
+from emulator.plugins.errors import PluginError
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -91,16 +93,20 @@ def _write(folder: Path, name: str, content: bytes) -> None:
 async def _run(
     cloud: Cloud, version: Resource, registry: Resource, image: str, folder: Path, dockerfile: str
 ) -> None:
-    principal = cloud.principals.get(workspace_of(cloud, version.id).private.get("principal", ""))
+    owners = identities.principals(cloud, workspace_of(cloud, version.id))
+    principal = cloud.principals.get(owners[0]) if owners else None
     if principal is None:
-        raise _failed(version, "the workspace has no system-assigned identity to push with")
+        raise _failed(version, "the workspace has no identity to push with")
     password = RegistryGate(cloud, registry.id).refresh_token(principal)
     with tempfile.TemporaryDirectory(prefix="login-") as login:
         env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": login}
         started = Started.load(cloud.settings)
         if started and started.engine:
             env["DOCKER_HOST"] = started.engine
-        docker = await asyncio.to_thread(client.find)
+        try:
+            docker = await asyncio.to_thread(client.find)
+        except PluginError as error:
+            raise _failed(version, str(error)) from None
         server = image.split("/", 1)[0]
         steps = (
             ([docker, "login", server, "-u", TOKEN_USER, "--password-stdin"], password),
