@@ -47,6 +47,7 @@ output: ## outputs of STACK
 	@scripts/pulumi stack $(STACK) output $(FLAGS)
 
 recover: ## after a crash: take over what was being created, then converge
+	@scripts/pulumi cancel $(STACK) --yes
 	@scripts/pulumi refresh $(STACK) --yes --import-pending-creates
 	@scripts/pulumi up $(STACK) $(FLAGS)
 

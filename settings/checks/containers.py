@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from settings.deployment import Deployment
 from settings.environment import Environment
 from settings.errors import Path, Problem
-from settings.references import environment_of, model_of
+from settings.images import Build
+from settings.references import environment_of, image_of, model_of
 from settings.stack import StackSettings
 
 INSTANCE_TYPE = re.compile(r"Standard_[A-Za-z0-9_]+")
@@ -22,6 +23,7 @@ def check(stack: StackSettings) -> Iterator[Problem]:
         yield from _network(stack, deployment, at)
         yield from _startup(deployment, at)
         yield from _mount(stack, deployment, at)
+        yield from _model(stack, deployment, at)
 
 
 def _environment(deployment: Deployment, at: Path) -> Iterator[Problem]:
@@ -97,3 +99,18 @@ def _mount(stack: StackSettings, deployment: Deployment, at: Path) -> Iterator[P
         )
     elif deployment.model is None and model_of(stack, deployment) is None:
         yield Problem(where, "mounts nothing: the deployment has no model.", "Add `model`, or remove it.")
+
+
+def _model(stack: StackSettings, deployment: Deployment, at: Path) -> Iterator[Problem]:
+    """The image of this repository serves what it is told; another image may hold a model of its own."""
+    found = environment_of(stack, deployment)
+    name = image_of(stack, found[1].image) if isinstance(found, tuple) else None
+    build = stack.images[name].build if name else None
+    own = build is not None and (build.context, build.dockerfile) == (Build().context, Build().dockerfile)
+    told = {"MODEL", "MODEL_NAME"} & set(deployment.environment_variables)
+    if own and deployment.model is None and not told:
+        fix = (
+            "Write `model: azureml:NAME:VERSION`, or set MODEL_NAME under environment_variables to a "
+            "Hugging Face id that the container downloads."
+        )
+        yield Problem((*at, "model"), f"is missing: nothing says what `{name}` serves.", fix)

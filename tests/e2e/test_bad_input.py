@@ -47,7 +47,11 @@ IN_PREVIEW: dict[str, tuple[Change, list[str]]] = {
         ["vllm-azureml:endpoints.vllm-local.deployments.current.instance_typ", "instance_type"],
     ),
     "a deployment that names no model": (
-        lambda c: (deployment(c).pop("model"), deployment(c)["environment_variables"].pop("MODEL")),
+        lambda c: (
+            deployment(c).pop("model"),
+            deployment(c).pop("model_mount_path"),
+            deployment(c)["environment_variables"].pop("MODEL"),
+        ),
         ["vllm-azureml:endpoints.vllm-local.deployments.current", "model", "MODEL_NAME"],
     ),
     "a model that the stack does not have": (
@@ -82,8 +86,8 @@ IN_UP: dict[str, tuple[Change, list[str]]] = {
         ["nobody/has-this", "vllm-azureml:models"],
     ),
     "a gated model without a token": (
-        lambda c: model(c).update({"huggingface": "embedded/gated"}),
-        ["embedded/gated", "token"],
+        lambda c: model(c).update({"huggingface": "embedded-azure/gated"}),
+        ["embedded-azure/gated", "token"],
     ),
 }
 
@@ -109,6 +113,7 @@ def test_a_killed_up_converges(project: Project, moment: float) -> None:
     time.sleep(moment)
     kill(process)
     try:
+        project.run("cancel", "--yes", "--stack", "local")  # a killed command cannot give its lock back
         project.run("refresh", "--yes", "--import-pending-creates", "--stack", "local")
         project.up()
         project.preview("--expect-no-changes")

@@ -191,7 +191,11 @@ def whole() -> dict[str, Any]:
                         },
                         "smoke_test": {"prompt": "hi"},
                     },
-                    "green": {"image": "vllm", "instance_type": "Standard_NC24ads_A100_v4"},
+                    "green": {
+                        "image": "vllm",
+                        "model": "azureml:m:1",
+                        "instance_type": "Standard_NC24ads_A100_v4",
+                    },
                 },
             }
         },

@@ -86,7 +86,9 @@ class TestEnvironment:
 
 class TestImage:
     def test_a_bare_name_is_an_entry(self) -> None:
-        found = stack({"image": "vllm"}, images={"vllm": {"build": {}}})
+        found = stack(
+            {"image": "vllm", "environment_variables": {"MODEL_NAME": "a/b"}}, images={"vllm": {"build": {}}}
+        )
         assert image_of(found, "vllm") == "vllm"
         assert image_of(found, "acr.azurecr.io/vllm:1") is None
 
@@ -117,10 +119,17 @@ class TestVllmArguments:
         [("v0.11.0", "0.11.0"), ("0.9.2", "0.9.2"), ("latest", None), ("nightly-abc", None)],
     )
     def test_the_release_is_that_of_the_base_image(self, tag: str, release: str | None) -> None:
-        found = stack({"image": "vllm"}, images={"vllm": {"build": {"args": {"BASE_TAG": tag}}}})
+        found = stack(
+            {"image": "vllm", "environment_variables": {"MODEL_NAME": "a/b"}},
+            images={"vllm": {"build": {"args": {"BASE_TAG": tag}}}},
+        )
         assert version(found, blue(found)) == release
 
     def test_the_release_that_is_said_wins(self) -> None:
         images = {"vllm": {"build": {"args": {"BASE_TAG": "v0.11.0"}}}}
-        found = stack({"image": "vllm"}, images=images, vllm={"version": "0.12.0"})
+        found = stack(
+            {"image": "vllm", "environment_variables": {"MODEL_NAME": "a/b"}},
+            images=images,
+            vllm={"version": "0.12.0"},
+        )
         assert version(found, blue(found)) == "0.12.0"

@@ -25,6 +25,7 @@ def stack_file(row: dict[str, Any]) -> dict[str, Any]:
         server = {**SERVER, **row["server"]}
         if "image" in row["server"] and "environment" not in row["server"]:
             server.pop("environment")
+        server = {key: value for key, value in server.items() if value != "~absent"}
         config["endpoints"] = {"chat": {"deployments": {"blue": server}}}
     return {key: value for key, value in config.items() if value != "~absent"}
 
