@@ -85,7 +85,8 @@ def storage(name: str, args: StorageArgs, where: Place) -> pulumi.Output[str]:
         network_rule_set=az.NetworkRuleSetArgs(
             default_action=az.DefaultAction.DENY if closed else az.DefaultAction.ALLOW,
             bypass="AzureServices",
-            # Said although empty: azure-native takes Azure's own default of this property for drift otherwise.
+            # Said although empty: azure-native takes Azure's own default of this property for drift
+            # otherwise.
             ip_rules=[],
             virtual_network_rules=[],
         ),

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components.native import Native
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateEndpointArgs:
@@ -36,31 +38,36 @@ class PrivateEndpoint(pulumi.ComponentResource):
         self, name: str, args: PrivateEndpointArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("vllm-azureml:components:PrivateEndpoint", name, None, opts)
-        from pulumi_azure_native import network
-
-        endpoint = network.PrivateEndpoint(
+        connection = {
+            "name": args.name,
+            "privateLinkServiceId": args.target_id,
+            "groupIds": [args.group],
+        }
+        endpoint = Native(
+            "network:PrivateEndpoint",
             name,
-            private_endpoint_name=args.name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
-            subnet=network.SubnetArgs(id=args.subnet_id),
-            private_link_service_connections=[
-                network.PrivateLinkServiceConnectionArgs(
-                    name=args.name, private_link_service_id=args.target_id, group_ids=[args.group]
-                )
-            ],
-            tags=dict(args.tags),
+            {
+                "privateEndpointName": args.name,
+                "resourceGroupName": args.resource_group_name,
+                "location": args.location,
+                "subnet": {"id": args.subnet_id},
+                "privateLinkServiceConnections": [connection],
+                "tags": dict(args.tags),
+            },
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.ready = network.PrivateDnsZoneGroup(
+        self.ready = Native(
+            "network:PrivateDnsZoneGroup",
             name,
-            private_dns_zone_group_name="default",
-            private_endpoint_name=endpoint.name,
-            resource_group_name=args.resource_group_name,
-            private_dns_zone_configs=[
-                network.PrivateDnsZoneConfigArgs(name=f"{args.group}-{index}", private_dns_zone_id=zone)
-                for index, zone in enumerate(args.zone_ids)
-            ],
+            {
+                "privateDnsZoneGroupName": "default",
+                "privateEndpointName": endpoint.name,
+                "resourceGroupName": args.resource_group_name,
+                "privateDnsZoneConfigs": [
+                    {"name": f"{args.group}-{index}", "privateDnsZoneId": zone}
+                    for index, zone in enumerate(args.zone_ids)
+                ],
+            },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
         )
         self.endpoint_id = endpoint.id

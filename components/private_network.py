@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components.native import Native
+
 # Group id of a private link service -> its zones.
 ZONES: dict[str, dict[str, tuple[str, ...]]] = {
     "public": {
@@ -83,23 +85,24 @@ class PrivateNetwork(pulumi.ComponentResource):
         self.register_outputs({"network_id": self.network_id, "subnet_ids": self.subnet_ids})
 
     def _make_network(self, name: str, args: PrivateNetworkArgs) -> None:
-        from pulumi_azure_native import network
-
         space = list(args.address_space) or ["10.20.0.0/16"]
         wanted = dict(args.subnets)
         wanted.setdefault(PRIVATE_ENDPOINTS, first_subnet(space[0]))
-        vnet = network.VirtualNetwork(
+        vnet = Native(
+            "network:VirtualNetwork",
             name,
-            virtual_network_name=args.name,
-            resource_group_name=args.resource_group_name,
-            location=args.location,
-            address_space=network.AddressSpaceArgs(address_prefixes=space),
-            # In the network's own body: separate subnets would be removed by the next PUT of the network.
-            subnets=[
-                network.SubnetArgs(name=subnet.replace("_", "-"), address_prefix=prefix)
-                for subnet, prefix in wanted.items()
-            ],
-            tags=dict(args.tags),
+            {
+                "virtualNetworkName": args.name,
+                "resourceGroupName": args.resource_group_name,
+                "location": args.location,
+                "addressSpace": {"addressPrefixes": space},
+                # In the network's own body: separate subnets would be removed by the next PUT of the network.
+                "subnets": [
+                    {"name": subnet.replace("_", "-"), "addressPrefix": prefix}
+                    for subnet, prefix in wanted.items()
+                ],
+                "tags": dict(args.tags),
+            },
             opts=self._child,
         )
         self.network_id = vnet.id
