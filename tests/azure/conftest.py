@@ -9,7 +9,7 @@ from tests.azure.harness import Azure, Platform, command, make_platform, start
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory):
-    running = start(tmp_path_factory.mktemp("azure") / "home", "127.81")
+    running = start(tmp_path_factory.mktemp("azure") / "home", "127.91")
     yield running
     command(running.env, "stop")
 

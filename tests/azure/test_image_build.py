@@ -22,13 +22,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer(("", 8000), Answer).serve_forever()
 """
-SUBNETS = {"VNET": "172.29.86.0/24", "NODES": "172.29.87.0/24", "EGRESS": "172.29.88.0/24"}
+SUBNETS = {"VNET": "172.29.91.0/24", "NODES": "172.29.92.0/24", "EGRESS": "172.29.93.0/24"}
 
 
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory):
     subnets = {f"EMULATOR_{name}_SUBNET": value for name, value in SUBNETS.items()}
-    env = environment(tmp_path_factory.mktemp("docker") / "home", "127.83", **subnets)
+    env = environment(tmp_path_factory.mktemp("docker") / "home", "127.93", **subnets)
     env["EMULATOR_NODES"] = "docker"
     done = command(env, "start", "--nodes", "docker", "--server", "standin")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.emulator
 
 @pytest.fixture
 def own(tmp_path):
-    running = start(tmp_path / "home", "127.82", EMULATOR_DELAY_ENDPOINT="1.5")
+    running = start(tmp_path / "home", "127.92", EMULATOR_DELAY_ENDPOINT="1.5")
     yield running
     command(running.env, "stop")
 
