@@ -19,6 +19,7 @@ From the command line inwards:
     registry, provider, plugins providers as resources, as calls, as processes; builtin: StackReference
     project, config, secrets    Pulumi.yaml, stack files, passphrase encryption
     backend, checkpoint, state  files, their JSON, its meaning; values, wire, paths, differences: properties
+    assets, archives            hashes of files and folders that resources are given
     events, display, digest     what people and --json see
 
 What it leaves out: policy packs, update plans, other backends and secrets providers, Pulumi ESC, `import` of

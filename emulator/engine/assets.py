@@ -8,14 +8,12 @@ here fetches from the network.
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
+import posixpath
 from pathlib import Path
 
+from .archives import Members, is_archive_file, members_of, tar_hash
 from .errors import EngineError, Unsupported
 from .values import Archive, Asset
-
-_CHUNK = 1 << 20
 
 
 def with_hash(value: Asset | Archive, root: str) -> Asset | Archive:
@@ -30,11 +28,11 @@ def _asset(asset: Asset, root: str) -> str:
 
 
 def _bytes(asset: Asset, root: str) -> bytes:
-    if asset.fields.get("text"):
-        return str(asset.fields["text"]).encode()
     if asset.fields.get("uri"):
         raise Unsupported(f"The remote asset {asset.fields['uri']}")
-    return _read(Path(root, asset.fields["path"]))
+    if asset.fields.get("path"):
+        return _read(Path(root, asset.fields["path"]))
+    return str(asset.fields.get("text", "")).encode()
 
 
 def _read(path: Path) -> bytes:
@@ -47,51 +45,23 @@ def _read(path: Path) -> bytes:
 
 
 def _archive(archive: Archive, root: str) -> str:
+    path = archive.fields.get("path")
+    if path and is_archive_file(Path(root, path)):
+        return hashlib.sha256(_read(Path(root, path))).hexdigest()
+    return tar_hash(_members(archive, root))
+
+
+def _members(archive: Archive, root: str) -> Members:
     if archive.fields.get("uri"):
         raise Unsupported(f"The remote archive {archive.fields['uri']}")
-    path = archive.fields.get("path")
-    if path and Path(root, path).is_file():
-        return hashlib.sha256(_read(Path(root, path))).hexdigest()
-    return _tar_hash(_members(archive, root))
-
-
-def _members(archive: Archive, root: str, prefix: str = "") -> dict[str, bytes]:
-    out: dict[str, bytes] = {}
     if archive.fields.get("path"):
-        folder = Path(root, archive.fields["path"])
-        if not folder.is_dir():
-            raise EngineError(f"The archive {folder} does not exist; check the path in the program.")
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                out[prefix + file.relative_to(folder).as_posix()] = _read(file)
-        return out
-    for name, value in (archive.fields.get("assets") or {}).items():
+        yield from members_of(Path(root, archive.fields["path"]))
+        return
+    assets = archive.fields.get("assets") or {}
+    for name in sorted(assets, key=str.encode):
+        value = assets[name]
         if isinstance(value, Asset):
-            out[prefix + name] = _bytes(value, root)
+            yield name, _bytes(value, root)
         else:
-            out.update(_members(value, root, f"{prefix}{name}/"))
-    return out
-
-
-class _Hash(io.RawIOBase):
-    """A file that only remembers the hash of what was written to it."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data) -> int:
-        self.digest.update(data)
-        return len(data)
-
-
-def _tar_hash(members: dict[str, bytes]) -> str:
-    sink = _Hash()
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.USTAR_FORMAT, bufsize=_CHUNK) as tar:
-        for name in sorted(members):
-            header = tarfile.TarInfo(name)
-            header.size, header.mode, header.mtime = len(members[name]), 0o600, 0
-            tar.addfile(header, io.BytesIO(members[name]))
-    return sink.digest.hexdigest()
+            for inner, content in _members(value, root):
+                yield posixpath.normpath(f"{name}/{inner}"), content

@@ -125,6 +125,19 @@ def test_functions_transforms_explicit_providers_and_versions(make: Make) -> Non
     } >= {"default_1_2_3", "default_2_0_0_beta_1"}
 
 
+def test_a_component_of_another_package(make: Make) -> None:
+    workspace = make("remote")
+    workspace.operate("up")
+    boxes = {r["urn"].split("::", 2)[2]: r for r in workspace.resources() if r["type"] == "box:index:Box"}
+    below = "pairs:index:Pair$box:index:Box::pair"
+    assert set(boxes) == {"box:index:Box::label", "box:index:Box::after", f"{below}-first", f"{below}-second"}
+    assert boxes[f"{below}-second"]["inputs"]["label"] == boxes[f"{below}-first"]["id"]
+    assert boxes[f"{below}-first"]["protect"]  # as the program said of the component
+    shown = workspace.run("stack", "output", "--json", "--stack", "dev").stdout
+    assert json.loads(shown) == {"hidden": "[secret]", "greeting": "hello you"}
+    workspace.operate("preview", "--expect-no-changes")
+
+
 def test_adopting_what_exists_and_reading_what_is_not_ours(make: Make) -> None:
     workspace = make("adopted")
     (workspace.root / "cloud.json").write_text(json.dumps({"id-found": {"label": "found"}}))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 from harness import DATA
 
 from emulator.engine import azure_guard, checkpoint, paths, requests, urn
+from emulator.engine.assets import with_hash
 from emulator.engine.defaults import ProviderRequest
 from emulator.engine.differences import Diff, apply_replace_on_changes, compare
 from emulator.engine.errors import EngineError, Unsupported
@@ -18,6 +23,7 @@ from emulator.engine.secrets import SecretsManager
 from emulator.engine.targets import Targets
 from emulator.engine.values import (
     UNKNOWN,
+    Archive,
     Asset,
     Output,
     Reference,
@@ -282,3 +288,47 @@ def test_assets_hash_as_their_bytes(tmp_path: Path) -> None:
     keep = Keep(secrets=True, asset_root=str(tmp_path))
     read = from_struct(to_struct({"a": Asset({"path": "file"})}, Keep(secrets=True)), keep)
     assert read["a"].hash == "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Names that a tar header cannot hold, links, and a folder that Pulumi leaves out."""
+    deep = "x" * 90 + "/" + "y" * 60 + "/f"
+    contents = {"a.txt": "a\n", "a/z": "z\n", "e/b": "b\n", deep: "q", "é": "u", "w" * 120: "u"}
+    for name, content in {**contents, "v" * 120 + "/" + "t" * 110: "t", ".pulumi/x": "x\n"}.items():
+        path = tmp_path / "d" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "d/l").symlink_to("a.txt")
+    (tmp_path / "d/dl").symlink_to("e")
+    return tmp_path
+
+
+def _hash(archive: dict, root: Path) -> str:
+    return with_hash(Archive(archive), str(root)).hash
+
+
+def test_folders_hash_as_the_cli_hashes_them(folder: Path) -> None:
+    # What the CLI 3.260 recorded for this folder.
+    assert _hash({"path": "d"}, folder) == "a0940d042e71bb6ba177027935395c2209cb98906a4f19f92393b13cc1382d5e"
+
+
+def test_archive_files_hash_as_files_and_unpack_within_archives(folder: Path) -> None:
+    plain = folder / "plain"
+    plain.mkdir()
+    (plain / "one").write_text("1")
+    with tarfile.open(folder / "x.tgz", "w:gz") as tar:
+        tar.add(plain, ".")
+    with zipfile.ZipFile(folder / "x.zip", "w") as archive:
+        archive.writestr("one", "1")
+    assert _hash({"path": "x.zip"}, folder) == hashlib.sha256((folder / "x.zip").read_bytes()).hexdigest()
+    nested = {
+        _hash({"assets": {"m": Archive({"path": path})}}, folder) for path in ("plain", "x.tgz", "x.zip")
+    }
+    assert nested == {_hash({"assets": {"m/one": Asset({"text": "1"})}}, folder)}
+
+
+@pytest.mark.parametrize("path", ["missing", "missing.zip", "d/a.txt"])
+def test_archives_that_cannot_be_read_are_named(folder: Path, path: str) -> None:
+    with pytest.raises(EngineError, match=re.escape(path)):
+        _hash({"path": path}, folder)

@@ -75,13 +75,15 @@ def late_hook():
     def complain(args):
         raise RuntimeError("it smells")
 
-    Box("box", "one", O(hooks=pulumi.ResourceHookBinding(after_create=[pulumi.ResourceHook("late", complain)])))
+    hooks = pulumi.ResourceHookBinding(after_create=[pulumi.ResourceHook("late", complain)])
+    Box("box", "one", O(hooks=hooks))
 
 
 def transforms():
     def rename(args):
         if args.type_ == "box:index:Box":
-            return pulumi.ResourceTransformResult(props={**args.props, "label": "transformed"}, opts=args.opts)
+            props = {**args.props, "label": "transformed"}
+            return pulumi.ResourceTransformResult(props=props, opts=args.opts)
         return None
 
     pulumi.runtime.register_resource_transform(rename)
@@ -101,7 +103,7 @@ def invokes():
     answer = pulumi.runtime.invoke("box:index:weigh", {"label": "heavy"})
     pulumi.export("weight", answer.value["weight"])
     box = Box("box", "one")
-    later = box.address.apply(lambda address: pulumi.runtime.invoke("box:index:weigh", {"label": address}).value)
+    later = box.address.apply(lambda label: pulumi.runtime.invoke("box:index:weigh", {"label": label}).value)
     pulumi.export("later", later["weight"])
 
 
@@ -143,6 +145,23 @@ def slow():
 def many():
     for index in range(8):
         Box(f"box{index}", "one", sleep=0.4)
+
+
+class Pair(pulumi.ComponentResource):
+    first: pulumi.Output[str]
+    hidden: pulumi.Output[str]
+
+    def __init__(self, name, label, opts=None):
+        properties = {"label": label, "first": None, "hidden": None}
+        super().__init__("pairs:index:Pair", name, properties, opts, remote=True)
+
+
+def remote():
+    pair = Pair("pair", Box("label", "one").address, O(protect=True))
+    Box("after", pair.first)
+    pulumi.export("hidden", pair.hidden)
+    answer = pulumi.runtime.call("pairs:index:Pair/greet", {"__self__": pair, "who": "you"}, res=pair)
+    pulumi.export("greeting", answer.apply(lambda value: value["answer"]))
 
 
 async def _later():
