@@ -139,3 +139,27 @@ class TestScaling:
 def _at_hour(moment: float, hour: int) -> float:
     """Return the same day's moment at an hour, UTC."""
     return moment - moment % 86400 + hour * 3600
+
+
+class TestDiagnostics:
+    def path(self, scope: str) -> str:
+        return f"{scope}/providers/Microsoft.Insights/diagnosticSettings/logs"
+
+    def test_an_endpoint_has_three_categories_of_logs(self, azure: Azure, platform: Platform):
+        endpoint = platform.endpoint("diagnosed")
+        logs = [{"category": "AmlOnlineEndpointTrafficLog", "enabled": True}]
+        body = {"properties": {"storageAccountId": platform.account, "logs": logs}}
+        azure.do("PUT", self.path(endpoint), body, version=VERSION)
+        logs[0]["category"] = "OnlineEndpointTraffic"
+        error = azure.refusal("PUT", self.path(endpoint), body, version=VERSION)
+        assert "is not supported" in error["message"]
+
+    def test_logs_need_somewhere_to_go(self, azure: Azure, platform: Platform):
+        body = {"properties": {"logs": [{"categoryGroup": "allLogs", "enabled": True}]}}
+        error = azure.refusal("PUT", self.path(platform.workspace), body, version=VERSION)
+        assert "data sink" in error["message"]
+        body["properties"]["workspaceId"] = platform.account + "-logs"
+        assert (
+            azure.refusal("PUT", self.path(platform.workspace), body, version=VERSION)["code"]
+            == "ResourceNotFound"
+        )

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.azure.harness import LOCATION, Azure, Platform, deployment_body, make_platform
+from tests.azure.harness import LOCATION, Azure, Platform, deployment_body, make_platform, vault_body
 from tests.azure.test_registry import exchange, push
 
 pytestmark = pytest.mark.emulator
@@ -271,6 +271,12 @@ class TestSecrets:
         path = f"{own.endpoint('injected')}/deployments/current"
         error = azure.refusal("PUT", path, deployment_body(inside, environmentVariables=reference))
         assert error["code"] == "SecretsInjectionError"
+        assert "may not read" in error["message"]
+        policies = vault_body(azure, enableRbacAuthorization=False)
+        azure.do("PUT", own.vault, policies, version="2024-11-01")
+        error = azure.refusal("PUT", path, deployment_body(inside, environmentVariables=reference))
+        assert "must use Azure RBAC" in error["message"]
+        azure.do("PUT", own.vault, vault_body(azure), version="2024-11-01")
         allowed = own.endpoint(
             "injected-too", properties={"enforce_access_to_default_secret_stores": "enabled"}
         )

@@ -45,6 +45,9 @@ def _injected(cloud: Cloud, resource: Resource, name: str, match: re.Match[str])
     for vault in cloud.store.all("Microsoft.KeyVault/vaults"):
         if cloud.addresses.url(vault.private["host"]).rstrip("/") != base.rstrip("/"):
             continue
+        if not vault.properties.get("enableRbacAuthorization"):
+            text = f"SecretsInjectionError: vault {vault.name} uses access policies; it must use Azure RBAC."
+            raise ArmError(400, "SecretsInjectionError", text)
         people = identities.principals(cloud, endpoint)
         if not any(cloud.rbac.allowed(person, action, vault.id, data=True) for person in people):
             text = (
