@@ -79,6 +79,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     settings = {
         "EMULATOR_HOME": str(tmp_path_factory.mktemp("emulator")),
         "EMULATOR_NETWORK": "127.72",
+        "EMULATOR_CONTENT": "required",
         "EMULATOR_DELAY_RETRY_AFTER": "0",
         "EMULATOR_DELAY_NAME_RELEASE": "0",
         "EMULATOR_DELAY_ROLE_PROPAGATION": "0",
