@@ -136,7 +136,7 @@ async def _provision(cloud: Cloud, kind: ResourceType, resource: Resource, row: 
     try:
         await asyncio.sleep(kind.delay(cloud))
         await kind.provision(cloud, resource, row["data"])
-    except ArmError:
+    except Exception:
         resource.private["state"] = "Failed"
         cloud.store.save(resource)
         raise
