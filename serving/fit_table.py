@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from serving.fit import Answer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 COLOURS = {"fits": "green", "borderline": "yellow", "no": "red", "unknown": "magenta"}
 
 
 def show(answer: Answer, console: Console | None = None) -> None:
+    from rich.console import Console
+
     console = console or Console()
     found = answer.estimate
     console.print(f"[bold {COLOURS[found.verdict]}]{found.verdict}[/] on {answer.gpu or 'unknown hardware'}")
@@ -25,6 +30,8 @@ def show(answer: Answer, console: Console | None = None) -> None:
 
 
 def _parts(answer: Answer) -> Table:
+    from rich.table import Table
+
     found = answer.estimate
     table = Table("per GPU", "GiB", box=None, header_style="bold")
     table.columns[1].justify = "right"

@@ -248,6 +248,7 @@ def contradictions(
     revision: str,
     allow_patterns: Sequence[str] | None = None,
     ignore_patterns: Sequence[str] | None = None,
+    stack: str = "NAME",
 ) -> list[str]:
     """Where the stack file and the entry disagree, each with the fix. Both `preview` and `up` stop on any."""
     found = []
@@ -257,14 +258,14 @@ def contradictions(
         found.append(f"the stack names revision {revision!r}, the lock has {entry.revision!r}")
     if COMMIT.match(revision) and revision != entry.commit:
         found.append(f"the stack pins commit {revision}, the lock has {entry.commit}")
-    for name, stack, locked in (
+    for name, wanted, locked in (
         ("allow_patterns", allow_patterns, entry.allow_patterns),
         ("ignore_patterns", ignore_patterns, entry.ignore_patterns),
     ):
-        if (None if stack is None else tuple(stack)) != locked:
-            shown = None if stack is None else list(stack)
+        if (None if wanted is None else tuple(wanted)) != locked:
+            shown = None if wanted is None else list(wanted)
             found.append(f"{name} is {shown} in the stack and {_listed(locked)} in the lock")
-    return [f"{problem}: run make lock STACK=NAME, or put the stack file back" for problem in found]
+    return [f"{problem}: run make lock STACK={stack}, or put the stack file back" for problem in found]
 
 
 def notices(entry: Entry) -> list[str]:

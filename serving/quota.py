@@ -43,12 +43,13 @@ class FamilyNeed:
 
 @dataclass(frozen=True)
 class Shortfall:
-    """`available` is None where nobody looked."""
+    """`available` is None where nobody looked; `used` is what this stack holds already."""
 
     family: str
     needed: int
     available: int | None
     enough: bool | None
+    used: int = 0
 
 
 def needs(fleets: Iterable[Fleet]) -> tuple[list[FamilyNeed], list[str]]:
@@ -95,9 +96,10 @@ def compare(
     own = {_plain(name): cores for name, cores in (used_by_this_stack or {}).items()}
     found = []
     for need in wanted:
-        extra = need.peak - own.get(_plain(need.family), 0)
+        used = own.get(_plain(need.family), 0)
+        extra = need.peak - used
         have = None if left is None else left.get(_plain(need.family))
-        found.append(Shortfall(need.family, extra, have, None if have is None else have >= extra))
+        found.append(Shortfall(need.family, extra, have, None if have is None else have >= extra, used))
     return found
 
 

@@ -6,15 +6,18 @@ first three may be left out, and what is left out is reported as unknown):
     {"endpoint": "vllm-private", "deployment": "current", "instance_type": "Standard_NC24ads_A100_v4",
      "instances": 1, "maximum_instances": None, "rollout": "blue_green" | "recreate",
      "model": "Qwen/Qwen3-8B@main",           # what to call the model; a key of the lock, or any other name
+     "pinned": "commit 0123...",              # a sentence on what the lock says of it
+     "unknown_because": "...",                # why there is no config, when there is none
      "config": {...}, "weights_bytes": 16381470720,   # the lock's, or None when nothing is locked
      "notices": ["..."],                      # for example lock.notices(entry)
      "vllm_args": "--max-model-len 32768", "vllm_version": "0.32.0",
      "liveness_probe": {"initial_delay": 10, ...}, "readiness_probe": {...},   # seconds, az ml's names
      "max_concurrent_requests_per_instance": 16, "downloads_at_start": False, "mb_per_second": None}
 
-The stack: {"stack": "dev", "region": "westeurope", "deployments": [...], "checks": [...]}, where `checks`
-are sentences about what was asked of Azure (names free, SKU offered), each {"what", "answer": True | False
-| None, "detail"}; None means not checked.
+The stack: {"stack": "dev", "region": "westeurope", "deployments": [...], "checks": [...], "offered": [...]},
+where `checks` are sentences about what was asked of Azure (names free, SKU offered), each {"what", "answer":
+True | False | None, "detail"}, None meaning not checked, and `offered` is what SKUs the region has, None when
+nobody asked.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from serving.concurrency import Concurrency, concurrency
 from serving.cost import PriceTable, Total, cost
 from serving.defaults import default_batch
 from serving.errors import BadArgumentsError, UnknownHardwareError
+from serving.estimate import BORDERLINE, NO
 from serving.fit import Answer, check
 from serving.probes import ProbeAdvice
 from serving.quota import FamilyNeed, Fleet, Shortfall, compare, needs
@@ -45,7 +49,10 @@ class DeploymentReport:
 
     name: str
     instance_type: str
+    hardware: str
     model: str
+    pinned: str
+    unknown_because: str
     arguments: str
     problems: tuple[str, ...]
     answer: Answer | None
@@ -53,6 +60,15 @@ class DeploymentReport:
     windows: tuple[int, int]  # seconds after which liveness and readiness give up
     limits: Concurrency | None
     warnings: tuple[str, ...]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        """What a preview warns about: arguments that vLLM refuses, a model that does not (surely) fit, the
+        rest.
+        """
+        verdict = self.answer.estimate.verdict if self.answer else None
+        fit = (". ".join((fit_line(self), *_advice(self))),) if verdict in (NO, BORDERLINE) else ()
+        return (*self.problems, *fit, *self.warnings)
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,12 @@ class StackReport:
     @property
     def warnings(self) -> list[str]:
         """Everything worth a line in the preview, deployment first."""
-        return [f"{d.name}: {text}" for d in self.deployments for text in (*d.problems, *d.warnings)]
+        found = [f"{d.name}: {text}" for d in self.deployments for text in d.concerns]
+        short = any(one.enough is False for one in self.shortfalls)
+        found += [f"quota: {line}" for line in quota_lines(self)] if short else []
+        return found + [
+            f"{one['what']}: NO: {one.get('detail', '')}" for one in self.checks if one["answer"] is False
+        ]
 
 
 def report(
@@ -81,19 +102,22 @@ def report(
     *,
     prices: PriceTable | None = None,
     available_cores: Mapping[str, int] | None = None,
+    used_cores: Mapping[str, int] | None = None,
 ) -> StackReport:
-    """The page's facts. `available_cores`: quota left by family, None when nobody could ask."""
+    """The page's facts. `available_cores`: quota left by family, None when nobody could ask; `used_cores`:
+    what this stack's deployments hold already.
+    """
     table, region = prices or PriceTable(), str(stack.get("region") or "")
     deployments = stack.get("deployments") or []
     fleets = [_fleet(one) for one in deployments]
     families, unknown_sizes = needs(fleets)
-    offered_prices = table.in_region(region)
+    offered_prices, offered = table.in_region(region), stack.get("offered")
     return StackReport(
         stack=str(stack.get("stack") or ""),
         region=region,
-        deployments=tuple(_deployment(one, offered_prices) for one in deployments),
+        deployments=tuple(_deployment(one, offered_prices, offered) for one in deployments),
         families=tuple(families),
-        shortfalls=tuple(compare(families, available_cores)),
+        shortfalls=tuple(compare(families, available_cores, used_by_this_stack=used_cores)),
         unknown_sizes=tuple(unknown_sizes),
         total=cost(fleets, table, region),
         prices_read=table.read,
@@ -117,7 +141,9 @@ def _fleet(one: Mapping[str, Any]) -> Fleet:
     )
 
 
-def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> DeploymentReport:
+def _deployment(
+    one: Mapping[str, Any], prices: Mapping[str, float], offered: Iterable[str] | None
+) -> DeploymentReport:
     text, version = one.get("vllm_args") or "", one.get("vllm_version")
     problems: tuple[str, ...] = ()
     args: VllmArgs | None = None
@@ -125,7 +151,7 @@ def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> Deployme
         args = parse(text, version=version)
     except BadArgumentsError as error:
         problems = tuple(error.problems)
-    answer = None if problems else _fit(one, prices)
+    answer = None if problems else _fit(one, prices, offered)
     startup = probes.advise(
         one.get("weights_bytes"),
         liveness=one.get("liveness_probe"),
@@ -140,7 +166,10 @@ def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> Deployme
     return DeploymentReport(
         _name(one),
         one["instance_type"],
+        _hardware(one),
         str(one.get("model") or "unknown model"),
+        str(one.get("pinned") or ""),
+        str(one.get("unknown_because") or "nothing is locked for this model (make lock STACK=NAME)"),
         args.command_line() if args else "(cannot be read, see the problems)",
         problems,
         answer,
@@ -154,7 +183,17 @@ def _deployment(one: Mapping[str, Any], prices: Mapping[str, float]) -> Deployme
     )
 
 
-def _fit(one: Mapping[str, Any], prices: Mapping[str, float]) -> Answer | None:
+def _hardware(one: Mapping[str, Any]) -> str:
+    """`2 x Standard_NC24ads_A100_v4 (1 x A100 80GB each)`."""
+    name, instances = one["instance_type"], int(one.get("instances") or 1)
+    try:
+        sku = find_sku(name)
+    except UnknownHardwareError:
+        return f"{instances} x {name}"
+    return f"{instances} x {name} ({sku.gpus} x {sku.gpu.name if sku.gpu else sku.gpu_text} each)"
+
+
+def _fit(one: Mapping[str, Any], prices: Mapping[str, float], offered: Iterable[str] | None) -> Answer | None:
     """None without a configuration and sizes: the caller shows what is missing."""
     if not one.get("config") or one.get("weights_bytes") is None:
         return None
@@ -165,6 +204,7 @@ def _fit(one: Mapping[str, Any], prices: Mapping[str, float]) -> Answer | None:
         vllm_args=one.get("vllm_args") or "",
         version=one.get("vllm_version"),
         prices=prices or None,
+        offered=offered,
     )
 
 
@@ -193,27 +233,27 @@ def _sequences(one: Mapping[str, Any], args: VllmArgs | None) -> int | None:
 
 
 def lines(found: StackReport) -> Iterable[str]:
-    """The page as plain lines, for a preview's output."""
+    """The page as plain lines, for a preview's output; `StackReport.warnings` are said beside it."""
     for one in found.deployments:
-        yield f"{one.name}: {one.model} on {one.instance_type}"
-        yield from (f"  {line}" for line in _deployment_lines(one))
-    yield "quota"
-    yield from (f"  {line}" for line in quota_lines(found))
-    yield "cost"
-    yield from (f"  {line}" for line in cost_lines(found))
-    if found.checks:
-        yield "asked of Azure"
-        yield from (f"  {line}" for line in check_lines(found))
+        yield one.name
+        yield from (f"  {line}" for line in deployment_lines(one))
+    for name, rows in sections(found):
+        yield name
+        yield from (f"  {line}" for line in rows)
 
 
-def _deployment_lines(one: DeploymentReport) -> Iterable[str]:
+def sections(found: StackReport) -> Iterable[tuple[str, list[str]]]:
+    """What is about the whole stack; sections that say nothing are left out."""
+    every = (("quota", quota_lines(found)), ("cost", cost_lines(found)), ("Azure", check_lines(found)))
+    return ((name, rows) for name, rows in ((name, list(rows)) for name, rows in every) if rows)
+
+
+def deployment_lines(one: DeploymentReport) -> Iterable[str]:
+    yield f"model: {one.model}{f', {one.pinned}' if one.pinned else ''}"
+    yield f"runs on: {one.hardware}"
     yield f"vLLM arguments: {one.arguments or '(none)'}"
-    yield from (f"problem: {text}" for text in one.problems)
     yield fit_line(one)
-    if one.answer is not None:
-        from serving.fit_table import advice_lines
-
-        yield from advice_lines(one.answer)
+    yield from (f"advice: {line}" for line in _advice(one))
     yield startup_line(one)
     if one.limits is not None:
         yield (
@@ -221,14 +261,19 @@ def _deployment_lines(one: DeploymentReport) -> Iterable[str]:
             " flight"
             f" (2 x {one.limits.configured} x {one.limits.instances})"
         )
-    yield from (f"warning: {text}" for text in one.warnings)
+
+
+def _advice(one: DeploymentReport) -> list[str]:
+    from serving.fit_table import advice_lines
+
+    return advice_lines(one.answer) if one.answer is not None else []
 
 
 def fit_line(one: DeploymentReport) -> str:
     if one.problems:
         return "fit: not looked at, vLLM would not start with these arguments"
     if one.answer is None:
-        return "fit: unknown, nothing is locked for this model (make lock STACK=NAME)"
+        return f"fit: unknown, {one.unknown_because}"
     found = one.answer.estimate
     if found.kv_gib is None:
         return f"fit: {found.verdict}: {'; '.join(found.why)}"
@@ -257,14 +302,25 @@ def startup_line(one: DeploymentReport) -> str:
 def quota_lines(found: StackReport) -> Iterable[str]:
     for need, left in zip(found.families, found.shortfalls, strict=True):
         reserve = ", 20 % reserve included" if need.reserve else ", no reserve"
-        text = f"{need.family}: {need.steady} cores, {need.peak} while deployments are replaced{reserve}"
-        if left.enough is None:
-            yield f"{text}; what the subscription has was not checked"
-        elif left.enough:
-            yield f"{text}; {left.available} are left"
-        else:
-            yield f"{text}; NOT ENOUGH, {left.available} are left: ask for quota or choose rollout: recreate"
+        yield (
+            f"{need.family}: {need.steady} cores, {need.peak} while deployments are replaced{reserve};"
+            f" {_quota_left(need, left)}"
+        )
     yield from (f"unknown: {text}" for text in found.unknown_sizes)
+
+
+def _quota_left(need: FamilyNeed, left: Shortfall) -> str:
+    if left.available is None:
+        return "what the subscription has was not checked"
+    have = f"{left.available} are left" + (f" beside the {left.used} this stack holds" if left.used else "")
+    if left.enough:
+        return have
+    if left.available + left.used >= need.maximum:
+        return (
+            f"NOT ENOUGH to replace deployments, {have}: ask for quota, or set rollout: recreate, which"
+            " is an outage at each change"
+        )
+    return f"NOT ENOUGH, {have}: ask for quota"
 
 
 def cost_lines(found: StackReport) -> Iterable[str]:
@@ -293,22 +349,31 @@ def show(found: StackReport) -> None:
     """The page on the terminal."""
     from rich.console import Console
     from rich.panel import Panel
-    from rich.text import Text
 
     from serving.fit_table import COLOURS
 
     console = Console()
     for one in found.deployments:
         verdict = one.answer.estimate.verdict if one.answer else "no" if one.problems else "unknown"
-        body = Text("\n".join(_deployment_lines(one)))
-        body.highlight_regex(r"(?m)^(warning|problem):.*$", "yellow")
-        title = f"{one.name}  {one.model} on {one.instance_type}"
-        console.print(Panel(body, title=title, title_align="left", border_style=COLOURS[verdict]))
-    for name, rows in (
-        ("Quota", quota_lines(found)),
-        ("Cost", cost_lines(found)),
-        ("Azure", check_lines(found)),
-    ):
-        text = "\n".join(rows)
-        if text:
-            console.print(Panel(Text(text), title=name, title_align="left", border_style="dim"))
+        told = [*(f"problem: {text}" for text in one.problems), *(f"warning: {t}" for t in one.warnings)]
+        body = _rows([*deployment_lines(one), *told])
+        console.print(Panel(body, title=one.name, title_align="left", border_style=COLOURS[verdict]))
+    for name, rows in sections(found):
+        console.print(Panel(_rows(rows), title=name.capitalize(), title_align="left", border_style="dim"))
+
+
+def _rows(texts: Iterable[str]) -> Any:
+    """`label: text` as two columns, so that long texts keep their indent in a narrow terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for text in texts:
+        label, colon, rest = text.partition(": ")
+        style = "yellow" if label in ("warning", "problem", "advice") else ""
+        cell = Text(rest if colon else text, style=style)
+        cell.highlight_regex(r"NOT ENOUGH|^NO\b", "bold red")
+        table.add_row(Text(label if colon else "", style=style), cell)
+    return table

@@ -1,28 +1,37 @@
 """`python -m stack.lock STACK`: resolve every Hugging Face model of a stack and write the stack's lock file.
 
-What the hub does not give is left out and reported; the lock never holds a commit or a digest nobody saw.
+Models that a container downloads itself are locked too: sizing needs their facts. What the hub does not give
+is reported and left as it was; the lock never holds a commit or a digest nobody saw.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from serving.errors import ServingError
-from settings import SettingsError, StackSettings, load
-from settings.models import Model
-from settings.references import Registered, model_of
-from stack.plan import raw_settings
+if TYPE_CHECKING:
+    from serving.lock import Lock
+    from settings.models import Model
 
 
 def main(arguments: list[str]) -> int:
     """Write the lock; 1 when a model could not be resolved."""
+    from serving.errors import ServingError
     from serving.lock import read, write
     from serving.lock_writer import lock_models
+    from settings import SettingsError, load
+    from stack.known import hub_models
+    from stack.plan import raw_settings
 
     try:
         settings = load(raw_settings(arguments[0] if arguments else "dev"))
-        lock, said = lock_models(read(settings.lock), [_wanted(model) for model in models(settings)])
+        wanted = [_wanted(model) for model in hub_models(settings)]
+        if not wanted:
+            print("the stack names no Hugging Face model: there is nothing to lock")
+            return 0
+        lock, said = lock_models(read(settings.lock), wanted)
         changed = write(settings.lock, lock)
     except (SettingsError, ServingError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -31,14 +40,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def models(settings: StackSettings) -> list[Model]:
-    """The stack's Hugging Face models, those that deployments hold inline included; each once."""
-    found = list(settings.models.values())
-    for _, _, deployment in settings.deployments():
-        named = model_of(settings, deployment)
-        if named is not None and not isinstance(named, Registered) and named[1] not in found:
-            found.append(named[1])
-    return [model for model in found if model.huggingface]
+def read_lock(path: str) -> Lock | None:
+    """The lock file; None where there is none, which is another thing than an empty one.
+
+    Raises `serving.errors.LockError`.
+    """
+    if not Path(path).exists():
+        return None
+    from serving.lock import read
+
+    return read(path)
 
 
 def _wanted(model: Model) -> dict[str, object]:
@@ -47,8 +58,8 @@ def _wanted(model: Model) -> dict[str, object]:
         "revision": model.revision,
         "allow_patterns": model.allow_patterns,
         "ignore_patterns": model.ignore_patterns,
-        # Taken where it is used, and nowhere kept.
-        "token": os.environ.get("HF_TOKEN"),
+        # Taken where it is used, and nowhere kept. A reference to a vault is the copy's alone.
+        "token": os.environ.get((model.token or "").removeprefix("env:")) or os.environ.get("HF_TOKEN"),
     }
 
 

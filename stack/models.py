@@ -123,7 +123,11 @@ class Models:
             return None
         patterns = {"allow_patterns": model.allow_patterns, "ignore_patterns": model.ignore_patterns}
         against = locks.contradictions(
-            entry, repository=model.huggingface, revision=model.revision, **patterns
+            entry,
+            repository=model.huggingface,
+            revision=model.revision,
+            stack=pulumi.get_stack(),
+            **patterns,
         )
         if against:
             raise pulumi.RunError(f"{where}: {'; '.join(against)}")

@@ -11,8 +11,6 @@ from settings.errors import Path, Problem
 from settings.stack import StackSettings
 
 FIX = "Correct or remove the argument; `vllm.version` says which release's arguments are meant."
-# The launcher takes an explicit --served-model-name, and so do the guides this project replaces.
-ALLOWED = "--served-model-name may not be given"
 
 
 def check(stack: StackSettings) -> Iterator[Problem]:
@@ -43,9 +41,7 @@ def _reasons(stack: StackSettings, deployment: Deployment) -> list[str]:
     try:
         parse(text, version=version)
     except BadArgumentsError as error:
-        found = [problem for problem in error.problems if not problem.startswith(ALLOWED)]
-        if found:
-            return found
+        return list(error.problems)
     try:
         gpus = find_sku(deployment.instance_type).gpus
     except UnknownHardwareError:

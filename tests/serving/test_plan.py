@@ -10,7 +10,7 @@ from serving.concurrency import concurrency
 from serving.cost import HOURS_PER_MONTH, PriceTable, cost, load_prices, price_table
 from serving.errors import ServingError
 from serving.quota import Fleet, compare, needs, reserved
-from serving.report import lines, report, show
+from serving.report import StackReport, lines, report, show
 
 GUIDE_LIVENESS = {
     "initial_delay": 10,
@@ -216,8 +216,11 @@ DEV = {
 
 
 def page(**changes) -> str:
-    stack = {"stack": "dev", "region": "westeurope", "deployments": [{**DEV, **changes}]}
-    return "\n".join(lines(report(stack)))
+    return "\n".join(lines(dev(**changes)))
+
+
+def dev(**changes) -> StackReport:
+    return report({"stack": "dev", "region": "westeurope", "deployments": [{**DEV, **changes}]})
 
 
 class TestReport:
@@ -242,9 +245,9 @@ class TestReport:
         assert "429 beyond 32 in flight" in text
 
     def test_bad_arguments_are_problems(self) -> None:
-        text = page(vllm_args="--max-modle-len 5")
-        assert "problem: --max-modle-len is not an argument" in text
-        assert "vLLM would not start" in text
+        found = dev(vllm_args="--max-modle-len 5")
+        assert "--max-modle-len is not an argument" in found.warnings[0]
+        assert "vLLM would not start" in "\n".join(lines(found))
 
     def test_a_secret_in_refused_arguments_is_not_shown(self) -> None:
         assert "hunter2" not in page(vllm_args="--api-key hunter2")
@@ -254,6 +257,12 @@ class TestReport:
         assert "fit: no" in text
         assert "fits with --max-model-len" in text
         assert "SKU that fits: Standard_" in text
+
+    def test_what_does_not_fit_is_warned_about_with_the_way_out(self) -> None:
+        (warning, *_) = dev(instance_type="Standard_NV36ads_A10_v5").warnings
+        assert warning.startswith("vllm-private/current: fit: no")
+        assert "fits with --max-model-len" in warning
+        assert not any("fit:" in text for text in dev().warnings)
 
     def test_unknown_skus_stay_unknown(self) -> None:
         text = page(instance_type="Standard_Foo")
@@ -269,7 +278,7 @@ class TestReport:
         }
         found = report(stack, prices=TestCost.TABLE, available_cores={"standardNCADSA100v4Family": 24})
         text = "\n".join(lines(found))
-        assert "NOT ENOUGH, 24 are left" in text
+        assert "NOT ENOUGH to replace deployments, 24 are left: ask for quota, or set rollout" in text
         assert "stack: 4.50 EUR an hour, 3,285 a month" in text
         assert "prices of 2026-11-22" in text
         assert "endpoint name vllm-private is free: NO: taken" in text

@@ -1,0 +1,212 @@
+"""Questions to Azure that a Reader may ask before anything is rented: cores left by family, SKUs the region
+has, endpoint names, and what this stack's own deployments hold already.
+
+For `make plan` only. A preview asks none of this: it would import Azure's libraries and wait for answers in
+every run, and CI previews often. Reads only. Whatever cannot be asked (no credential, no answer in time) is
+"not checked", with the reason; this module never raises for it and never takes longer than SECONDS.
+
+Sources: Usages_List, VirtualMachineSizes_List and OnlineDeployments_List of Microsoft.MachineLearningServices
+(learn.microsoft.com/rest/api/azureml), Resources_List (learn.microsoft.com/rest/api/resources). No API says
+whether another subscription has an endpoint's name. Unverified on Azure: that Resources_List has every
+endpoint at once after its creation, and which `type` the rows of usages have in each region.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from settings import StackSettings
+
+SECONDS = 20.0
+ML = "Microsoft.MachineLearningServices"
+ML_API = "2025-12-01"
+RESOURCES_API = "2021-04-01"
+ENDPOINTS = f"{ML}/workspaces/onlineEndpoints"
+
+
+@dataclass
+class Asked:
+    """What Azure answered. None: nobody could ask; `checks` are sentences as `serving.report` takes them."""
+
+    available: dict[str, int] | None = None
+    used: dict[str, int] = field(default_factory=dict)
+    offered: list[str] | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class _Question:
+    """`read` fills the answer; `problem` says why it could not."""
+
+    what: str
+    read: Callable[[Asked], None]
+    problem: str = ""
+    done: bool = False
+
+
+def ask(settings: StackSettings, raw: Mapping[str, Any], *, seconds: float = SECONDS) -> Asked:
+    """Everything at once; `raw` is the stack file's configuration, for its `azure-native:` settings."""
+    found = Asked()
+    subscription, why = _subscription(raw)
+    if not settings.location or not subscription:
+        why = why or "azure-native:location is not set"
+        found.checks.append({"what": "quota, names and SKUs", "answer": None, "detail": why})
+        return found
+    questions = _questions(settings, subscription)
+    # A daemon: a credential that waits for a machine that does not answer must not hold the page.
+    thread = threading.Thread(target=_read_all, args=(questions, found), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    problems: dict[str, list[str]] = {}
+    for one in questions:
+        if not one.done:
+            text = one.problem or f"Azure has not answered within {seconds:.0f} s"
+            problems.setdefault(text, []).append(one.what)
+    checks = [{"what": ", ".join(names), "answer": None, "detail": text} for text, names in problems.items()]
+    return Asked(found.available, dict(found.used), found.offered, [*found.checks, *checks])
+
+
+def _questions(settings: StackSettings, subscription: str) -> list[_Question]:
+    scope = f"/subscriptions/{subscription}"
+    region = f"{scope}/providers/{ML}/locations/{_plain(settings.location or '')}"
+    return [
+        _Question("SKUs of the region", lambda found: _sizes(settings, region, found)),
+        _Question("quota", lambda found: _usages(settings, region, found)),
+        _Question("endpoint names", lambda found: _names(settings, scope, found)),
+        _Question("cores this stack holds", lambda found: _used(settings, scope, found)),
+    ]
+
+
+def _read_all(questions: list[_Question], found: Asked) -> None:
+    from providers.errors import CredentialError, ProviderError
+
+    for index, one in enumerate(questions):
+        try:
+            one.read(found)
+            one.done = True
+        except CredentialError as problem:  # the others would fail in the same way
+            for rest in questions[index:]:
+                rest.problem = _sentence(problem)
+            return
+        except ProviderError as problem:
+            one.problem = _sentence(problem)
+        except Exception as problem:  # noqa: BLE001 - an answer of another shape is no answer
+            one.problem = f"the answer could not be read ({type(problem).__name__}: {problem})"
+
+
+def _sizes(settings: StackSettings, region: str, found: Asked) -> None:
+    names = {str(row["name"]).lower() for row in _rows(f"{region}/vmSizes", ML_API)}
+    found.offered = sorted(names)
+    for wanted in sorted({one.instance_type for _, _, one in settings.deployments()}):
+        there = wanted.lower() in names
+        detail = "" if there else "choose another region (azure-native:location) or instance_type"
+        found.checks.append({"what": f"{wanted} in {settings.location}", "answer": there, "detail": detail})
+
+
+def _usages(settings: StackSettings, region: str, found: Asked) -> None:
+    """Dedicated cores left by family. A negative limit means that only the region's total counts."""
+    left = {}
+    for row in _rows(f"{region}/usages", ML_API):
+        of_one_workspace = bool(row.get("amlWorkspaceLocation")) or "/workspaces/" in str(row.get("id"))
+        if of_one_workspace or "lowpriority" in str(row.get("type", "")).lower() or row["limit"] < 0:
+            continue
+        left[str(row["name"]["value"])] = max(0, int(row["limit"]) - int(row.get("currentValue") or 0))
+    found.available = left
+
+
+def _names(settings: StackSettings, scope: str, found: Asked) -> None:
+    wanted = quote(f"resourceType eq '{ENDPOINTS}'")
+    taken: dict[str, str] = {}
+    for row in _rows(f"{scope}/resources?$filter={wanted}", RESOURCES_API):
+        here = _plain(str(row.get("location") or "")) == _plain(settings.location or "")
+        if here and str(row.get("type", "")).lower() == ENDPOINTS.lower():
+            taken[str(row["name"]).rsplit("/", 1)[-1].lower()] = str(row["id"])
+    own = _workspace(settings, scope).lower() + "/"
+    for name in settings.endpoints:
+        holder = taken.get(name.lower())
+        free = holder is None or holder.lower().startswith(own)
+        detail = "no other endpoint of this subscription has it; other subscriptions cannot be asked"
+        if holder is not None:
+            detail = "it is this stack's own" if free else f"{holder} has it; names are unique in a region"
+        found.checks.append({"what": f"endpoint name {name} is free", "answer": free, "detail": detail})
+
+
+def _used(settings: StackSettings, scope: str, found: Asked) -> None:
+    from serving.errors import UnknownHardwareError
+    from serving.quota import reserved
+    from serving.skus import find_size
+
+    workspace = _workspace(settings, scope)
+    for endpoint in settings.endpoints:
+        for row in _rows(f"{workspace}/onlineEndpoints/{endpoint}/deployments", ML_API):
+            try:
+                size = find_size(row["properties"]["instanceType"])
+            except UnknownHardwareError:
+                continue
+            instances = int((row.get("sku") or {}).get("capacity") or 1)
+            cores = size.cores * reserved(instances, size.reserve)
+            found.used[size.family] = found.used.get(size.family, 0) + cores
+
+
+def _rows(target: str, api_version: str) -> Iterator[Mapping[str, Any]]:
+    """Every page of a list; one that is not there is empty."""
+    from providers import credentials
+
+    answer = credentials.arm("GET", target, api_version, missing_ok=True)
+    while True:
+        yield from answer.get("value") or ()
+        if not answer.get("nextLink"):
+            return
+        answer = credentials.arm("GET", answer["nextLink"])
+
+
+def _subscription(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """Whose quota: the stack's or the environment's setting, else the Azure CLI's; or why there is none."""
+    from providers import credentials
+
+    own = {
+        name.removeprefix("azure-native:"): value for name, value in raw.items() if "azure-native:" in name
+    }
+    credentials.use_configuration({name: value for name, value in own.items() if isinstance(value, str)})
+    found = credentials.subscription_id() or _of_the_cli()
+    why = "no credential: sign in (az login) or set the ARM_* variables that azure-native reads"
+    return found, "" if found else why
+
+
+def _of_the_cli() -> str:
+    az = shutil.which("az")
+    if az is None:
+        return ""
+    try:
+        asked = subprocess.run(
+            [az, "account", "show", "--query", "id", "--output", "tsv"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS / 2,
+            env={**os.environ, "AZURE_CORE_COLLECT_TELEMETRY": "no"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def _workspace(settings: StackSettings, scope: str) -> str:
+    group = settings.resource_group.name
+    return f"{scope}/resourceGroups/{group}/providers/{ML}/workspaces/{settings.workspace.name}"
+
+
+def _plain(region: str) -> str:
+    """`West Europe` and `westeurope` are the same region."""
+    return "".join(region.split()).lower()
+
+
+def _sentence(problem: Exception) -> str:
+    return " ".join(str(problem).split())
