@@ -22,6 +22,7 @@ from settings.endpoint import Endpoint as EndpointSettings
 from settings.rollout import SmokeTest
 from stack import images as images_
 from stack.images import Environments, NamedEnvironment
+from stack.known import fitted_one
 from stack.models import Models, NamedModel
 from stack.platform import Platform
 
@@ -79,7 +80,9 @@ def _endpoint(
         ),
     )
     built = BuiltEndpoint(name, wanted, made)
-    for key, deployment in wanted.deployments.items():
+    for key in wanted.deployments:
+        # With what the product chooses for values that were left out; the plan explains each.
+        deployment = fitted_one(context.settings, models.lock, name, key).deployment
         model = models.of(name, key, deployment)
         environment = environments.of(name, key, deployment)
         built.served[key] = _deployment(platform, built, key, deployment, model, environment)

@@ -187,3 +187,18 @@ class TestFixedNames:
             for rule in setting["profiles"][0]["rules"]
         ]
         assert directions == [("GreaterThan", "Increase"), ("LessThan", "Decrease")]
+
+
+class TestWhatIsLeftOut:
+    def test_is_chosen_to_fit_vllm(self):
+        values = config("local")
+        del deployment(values)["request_settings"]
+        body = run(values).one(f"{ML}OnlineDeployment").inputs["properties"]
+        assert body["requestSettings"] == {"requestTimeout": "PT3M", "maxConcurrentRequestsPerInstance": 8}
+
+    def test_or_left_to_azure(self):
+        values = config("local")
+        values["vllm-azureml:defaults"] = "azml"
+        del deployment(values)["request_settings"]
+        body = run(values).one(f"{ML}OnlineDeployment").inputs["properties"]
+        assert "requestSettings" not in body
