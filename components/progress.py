@@ -69,7 +69,7 @@ def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
 
     def before(_args: pulumi.ResourceHookArgs) -> None:
         configure_credentials()
-        pulumi.log.info(f"{name}: asked for; a machine with a GPU takes 10 to 20 minutes to come up")
+        pulumi.log.info(f"{name}: asked for; on Azure a machine with a GPU takes 10 to 20 minutes to come up")
         watch.start()
 
     def after(_args: pulumi.ResourceHookArgs) -> None:

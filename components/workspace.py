@@ -86,7 +86,7 @@ class Workspace(pulumi.ComponentResource):
             application_insights=insights_id,
             public_network_access=args.public_network_access,
             managed_network=_managed_network(args),
-            system_datastores_auth_mode=args.datastores_auth_mode.lower(),
+            system_datastores_auth_mode=args.datastores_auth_mode,
             hbi_workspace=args.high_business_impact,
             image_build_compute=args.image_build_compute,
             encryption=_encryption(args.encryption),
