@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument("--transports", default="plain,tls")
     parser.add_argument("--paths", default="engine,two-step")
     parser.add_argument("--results", default=str(HERE / "results.json"))
+    parser.add_argument("--no-kill", action="store_true", help="leave the killed runs out")
     parser.add_argument("--append", action="store_true", help="keep the runs that are in the results file")
     options = parser.parse_args()
     results = Path(options.results)
@@ -215,7 +216,14 @@ def main() -> None:
                     for repeat in range(options.repeats):
                         for destination in options.destinations.split(","):
                             for path in options.paths.split(","):
-                                measured = one(path, destination, tls, size, hub, kill=repeat == 0)
+                                measured = one(
+                                    path,
+                                    destination,
+                                    tls,
+                                    size,
+                                    hub,
+                                    kill=repeat == 0 and not options.no_kill,
+                                )
                                 runs += [asdict(run) for run in measured]
     facts = {
         "cpus": os.cpu_count(),
