@@ -39,6 +39,16 @@ class Explanation:
 # The first pattern that is found decides, so the more particular come first.
 _CAUSES: list[tuple[str, Explanation]] = [
     (
+        r"cannot create already existing resource",
+        Explanation(
+            "A deployment of this name is there already, and the state does not know it: an earlier run "
+            "ended between "
+            "the request and its answer, or somebody else made it.",
+            "`make recover` takes over what an earlier run began; `import_` on the deployment takes over "
+            "another's.",
+        ),
+    ),
+    (
         r"OutOfQuota|not enough quota|quota.*exceed|exceed.*quota",
         Explanation(
             "There is not enough quota for this machine in this region; during a blue/green roll both "

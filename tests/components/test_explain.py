@@ -35,6 +35,7 @@ LIVENESS = (
         ("ReadinessProbeFailed", "UserContainerStart", "readiness_probe"),
         ("CrashLoopBackOff", "UserContainerStart", "log says why"),
         ("InternalServerError", "", "request id"),
+        ("cannot create already existing resource '/x/deployments/current'", "", "make recover"),
         ("something new", "", "own words"),
     ],
 )

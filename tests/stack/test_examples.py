@@ -67,7 +67,7 @@ class TestClient:
     def test_a_refusal_is_a_sentence(self):
         http = httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(401, text="no")))
         with pytest.raises(
-            connection.ConnectionFailed, match="401 from https://e.test/v1/chat/completions: no"
+            connection.ConnectionFailed, match=r"401 from https://e\.test/v1/chat/completions: no"
         ):
             chat.ask(connection.Connection("https://e.test/v1", "short", http, "k"), "Hello", None, 16)
 
