@@ -9,7 +9,7 @@ import base64
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import requests
+from . import paths, requests
 from . import urn as urns
 from .checkpoint import ENGINE_VERSION
 from .defaults import DefaultProviders, ProviderRequest
@@ -30,7 +30,7 @@ from .protocol import (
 from .provider import PluginProvider, Provider
 from .state import Goal, State
 from .steps import Registered
-from .values import Properties, contains_unknowns, downgrade
+from .values import Properties, contains_unknowns, downgrade, in_message
 from .wire import Keep, from_struct, to_struct
 
 if TYPE_CHECKING:
@@ -347,9 +347,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         try:
             answer = await provider.construct(message)
         except EngineError as error:
-            self._deployment.report(
-                "error", "", f"{request.type} resource '{request.name}' has a problem: {error}"
-            )
+            what = f"{request.type} resource '{request.name}' has a problem: {error}"
+            self._deployment.report("error", "", what + _wrong_properties(error, properties))
             raise
         keep = Keep(unknowns=True, secrets=True, resources=True, outputs=True)
         outputs = downgrade(from_struct(answer.state, keep))
@@ -510,6 +509,15 @@ async def _guard(context: Any, action: Any) -> None:
         action()
     except EngineError as error:
         await _refuse(context, error)
+
+
+def _wrong_properties(error: EngineError, inputs: Properties) -> str:
+    out = ""
+    for path, reason in getattr(error, "properties", ()):
+        value, found = paths.lookup(paths.parse(path), inputs)
+        shown = f" with value '{in_message(value)}'" if found else ""
+        out += f"\n\t\t- property {path}{shown} has a problem: {reason}"
+    return out
 
 
 async def _refuse(context: Any, error: EngineError) -> Any:

@@ -35,7 +35,7 @@ from .steps import (
     ignore_changes,
 )
 from .targets import Targets
-from .values import contains_unknowns, same, unwrap
+from .values import contains_unknowns, in_message, same, unwrap
 
 if TYPE_CHECKING:
     from .deployment import Deployment
@@ -262,7 +262,8 @@ class Planner:
 
     def _report_failures(self, state: State, checked: Checked) -> bool:
         for name, reason in checked.failures:
-            what = f" has a problem with property {name!r}" if name else " has a problem"
+            value = in_message(state.inputs.get(name))
+            what = f": property {name} value {value} has a problem" if name else " has a problem"
             self.deployment.report(
                 "error", state.urn, f"{state.type} resource '{state.name}'{what}: {reason}"
             )

@@ -40,6 +40,7 @@ class ProviderError(EngineError):
         super().__init__(message)
         self.status = status
         self.code = code
+        self.properties: list[tuple[str, str]] = []  # (path, what is wrong with it)
 
 
 class InitError(ProviderError):
@@ -480,7 +481,14 @@ def _read_diff(answer: provider_pb2.DiffResponse) -> Diff:
 def _failure(error: grpc.aio.AioRpcError, keep: Keep = _READ_KNOWN) -> ProviderError:
     status = UNCERTAIN if error.code() in _UNCERTAIN_CODES else OK
     message = error.details() or str(error.code())
+    properties: list[tuple[str, str]] = []
+    from pulumi.runtime.proto import errors_pb2
+
     for detail in _details(error):
+        if detail.Is(errors_pb2.InputPropertiesError.DESCRIPTOR):
+            invalid = errors_pb2.InputPropertiesError()
+            detail.Unpack(invalid)
+            properties += [(problem.property_path, problem.reason) for problem in invalid.errors]
         if detail.Is(provider_pb2.ErrorResourceInitFailed.DESCRIPTOR):
             init = provider_pb2.ErrorResourceInitFailed()
             detail.Unpack(init)
@@ -497,7 +505,9 @@ def _failure(error: grpc.aio.AioRpcError, keep: Keep = _READ_KNOWN) -> ProviderE
             )
     if error.code() == grpc.StatusCode.UNAVAILABLE:
         message = f"the provider plugin stopped answering ({message}); its last messages are above"
-    return ProviderError(message, status, error.code())
+    failure = ProviderError(message, status, error.code())
+    failure.properties = properties
+    return failure
 
 
 def _details(error: grpc.aio.AioRpcError) -> list[Any]:

@@ -242,3 +242,21 @@ def copy_tree(value: Value) -> Value:
     if isinstance(value, Secret):
         return Secret(copy_tree(value.value))
     return value
+
+
+def in_message(value: Value) -> str:
+    """A property as Pulumi's messages show it, in braces; a secret is not shown."""
+    if isinstance(value, Output) and not value.known:
+        return "output<null>{}"
+    value = downgrade(value)
+    if isinstance(value, Secret):
+        return "{[secret]}"
+    if isinstance(value, Unknown):
+        return "output<string>{}"
+    if isinstance(value, list):
+        return "{[" + " ".join(map(in_message, value)) + "]}"
+    if isinstance(value, dict):
+        return "{map[" + " ".join(f"{key}:{in_message(value[key])}" for key in sorted(value)) + "]}"
+    if isinstance(value, bool) or value is None:
+        return {True: "{true}", False: "{false}", None: "{<nil>}"}[value]
+    return f"{{{value:g}}}" if isinstance(value, float) else f"{{{value}}}"

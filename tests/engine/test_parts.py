@@ -31,6 +31,7 @@ from emulator.engine.values import (
     annotate_secrets,
     contains_unknowns,
     downgrade,
+    in_message,
     same,
 )
 from emulator.engine.wire import Keep, from_struct, to_struct
@@ -332,3 +333,10 @@ def test_archive_files_hash_as_files_and_unpack_within_archives(folder: Path) ->
 def test_archives_that_cannot_be_read_are_named(folder: Path, path: str) -> None:
     with pytest.raises(EngineError, match=re.escape(path)):
         _hash({"path": path}, folder)
+
+
+def test_values_in_messages_never_show_secrets() -> None:
+    shown = in_message(
+        {"b": [True, 1.5, 2.0, None], "a": Secret("s3cret"), "c": {"d": Output("s3cret", True, True)}}
+    )
+    assert shown == "{map[a:{[secret]} b:{[{true} {1.5} {2} {<nil>}]} c:{map[d:{[secret]}]}]}"
