@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -78,7 +78,7 @@ def _questions(settings: StackSettings, subscription: str) -> list[_Question]:
     region = f"{scope}/providers/{ML}/locations/{_plain(settings.location or '')}"
     return [
         _Question("SKUs of the region", lambda found: _sizes(settings, region, found)),
-        _Question("quota", lambda found: _usages(settings, region, found)),
+        _Question("quota", lambda found: _usages(region, found)),
         _Question("endpoint names", lambda found: _names(settings, scope, found)),
         _Question("cores this stack holds", lambda found: _used(settings, scope, found)),
     ]
@@ -110,24 +110,25 @@ def _sizes(settings: StackSettings, region: str, found: Asked) -> None:
         found.checks.append({"what": f"{wanted} in {settings.location}", "answer": there, "detail": detail})
 
 
-def _usages(settings: StackSettings, region: str, found: Asked) -> None:
-    """Dedicated cores left by family. A negative limit means that only the region's total counts."""
+def _usages(region: str, found: Asked) -> None:
+    found.available = cores_left(_rows(f"{region}/usages", ML_API))
+
+
+def cores_left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Dedicated cores left by family. A negative limit means that the family has none of its own."""
     left = {}
-    for row in _rows(f"{region}/usages", ML_API):
+    for row in rows:
         of_one_workspace = bool(row.get("amlWorkspaceLocation")) or "/workspaces/" in str(row.get("id"))
         if of_one_workspace or "lowpriority" in str(row.get("type", "")).lower() or row["limit"] < 0:
             continue
         left[str(row["name"]["value"])] = max(0, int(row["limit"]) - int(row.get("currentValue") or 0))
-    found.available = left
+    return left
 
 
 def _names(settings: StackSettings, scope: str, found: Asked) -> None:
     wanted = quote(f"resourceType eq '{ENDPOINTS}'")
-    taken: dict[str, str] = {}
-    for row in _rows(f"{scope}/resources?$filter={wanted}", RESOURCES_API):
-        here = _plain(str(row.get("location") or "")) == _plain(settings.location or "")
-        if here and str(row.get("type", "")).lower() == ENDPOINTS.lower():
-            taken[str(row["name"]).rsplit("/", 1)[-1].lower()] = str(row["id"])
+    rows = _rows(f"{scope}/resources?$filter={wanted}", RESOURCES_API)
+    taken = names_taken(rows, settings.location or "")
     own = _workspace(settings, scope).lower() + "/"
     for name in settings.endpoints:
         holder = taken.get(name.lower())
@@ -136,6 +137,16 @@ def _names(settings: StackSettings, scope: str, found: Asked) -> None:
         if holder is not None:
             detail = "it is this stack's own" if free else f"{holder} has it; names are unique in a region"
         found.checks.append({"what": f"endpoint name {name} is free", "answer": free, "detail": detail})
+
+
+def names_taken(rows: Iterable[Mapping[str, Any]], region: str) -> dict[str, str]:
+    """Names of endpoints in a region, in lower case, and the id of who has each."""
+    return {
+        str(row["name"]).rsplit("/", 1)[-1].lower(): str(row["id"])
+        for row in rows
+        if str(row.get("type", "")).lower() == ENDPOINTS.lower()
+        and _plain(str(row.get("location") or "")) == _plain(region)
+    }
 
 
 def _used(settings: StackSettings, scope: str, found: Asked) -> None:
