@@ -141,10 +141,8 @@ class TestUserAssignedIdentity:
         assert found["vllm-local-identity-read"][1] == ROLES["Storage Blob Data Reader"]
         endpoint = program.one(f"{ML}OnlineEndpoint")
         assert "vllm-local-identity" in endpoint.depends_on
-        assert endpoint.inputs["identity"] == {
-            "type": "UserAssigned",
-            "userAssignedIdentities": {IDENTITY: {}},
-        }
+        # azure-native takes a list where ARM has a map of ids.
+        assert endpoint.inputs["identity"] == {"type": "UserAssigned", "userAssignedIdentities": [IDENTITY]}
 
 
 class TestAuthentication:
