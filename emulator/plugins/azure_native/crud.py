@@ -128,9 +128,11 @@ class Resource:
         try:
             patient = Deadline.after(30, _never())
             found = self.read(id_, patient)
-            if found is None:  # Azure took it back: nothing to record
+            if found is not None:
+                properties = self.outputs(found)
+            elif not isinstance(error, CancelledError):  # Azure took it back: nothing to record
                 return PluginError(message)
-            properties = self.outputs(found)
+            # Given up while Azure was still at it: recorded, or nobody would know of what is about to exist.
         except PluginError as second:
             message = f"{message} (resource created but read failed: {second})"
         return PartialFailureError(message, id_=id_, properties=properties, inputs=inputs)
