@@ -2,19 +2,22 @@
 
 Versions are immutable, so the version is the hash of what is in it and the logical name carries it: a changed
 environment is a new resource, and the old one goes when nothing names it any more. The container is
-declared because deleting the last version leaves it behind. All routes are always given: without them
-Azure expects a scoring script (MissingDriverProgram).
+declared because deleting the last version leaves it behind. A Docker context that Azure ML builds is
+uploaded first, under a name that follows from its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from components.bodies import arm
+
+if TYPE_CHECKING:
+    from providers.build_context import BuildContextArgs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +53,18 @@ class EnvironmentContainer(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentVersionArgs:
-    """`body` is ARM's `EnvironmentVersionProperties` in ARM's own names; its values may be Outputs."""
+    """`body` is ARM's `EnvironmentVersionProperties` in ARM's own names; its values may be Outputs.
+
+    With a `context`, `build.contextUri` is where it went. `depends_on` is what its upload waits for.
+    """
 
     container: EnvironmentContainer
     version: str
     resource_group_name: pulumi.Input[str]
     workspace_name: pulumi.Input[str]
     body: Mapping[str, Any]
+    context: BuildContextArgs | None = None
+    depends_on: Sequence[pulumi.Resource] = ()
     protect: bool = False
 
 
@@ -77,10 +85,22 @@ class EnvironmentVersion(pulumi.ComponentResource):
             version=args.version,
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
-            properties=arm(args.body),
+            properties=arm(args.body, self._built(name, args)),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[args.container.resource], protect=args.protect or None
             ),
         )
         self.environment_id = version.id
         self.register_outputs({"environment_id": self.environment_id})
+
+    def _built(self, name: str, args: EnvironmentVersionArgs) -> dict[str, Any]:
+        if args.context is None:
+            return {}
+        from providers.build_context import BuildContext
+
+        uploaded = BuildContext(
+            name,
+            args.context,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
+        )
+        return {"build": {**args.body["build"], "contextUri": uploaded.context_uri}}

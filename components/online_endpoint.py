@@ -62,7 +62,7 @@ class OnlineEndpoint(pulumi.ComponentResource):
             resource_group_name=args.resource_group_name,
             workspace_name=args.workspace_name,
             location=args.location,
-            identity=arm(args.identity),
+            identity=_identity(args.identity),
             properties=arm(args.body),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
@@ -88,6 +88,12 @@ class OnlineEndpoint(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             ).secret_uri
         self.register_outputs({"endpoint_id": self.endpoint_id, "scoring_uri": self.scoring_uri})
+
+
+def _identity(identity: Mapping[str, Any]) -> Any:
+    """azure-native takes a list of user-assigned identities where ARM has a map of ids."""
+    ids = identity.get("userAssignedIdentities")
+    return arm(identity, {"userAssignedIdentities": list(ids)} if ids else {})
 
 
 def openai_base_url(scoring_uri: str | None) -> str:

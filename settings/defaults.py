@@ -46,7 +46,7 @@ class Fitted:
 def fitted(stack: StackSettings, endpoint: str, name: str, *, weights_bytes: int | None = None) -> Fitted:
     """A deployment with what it leaves out; `weights_bytes` is the size of its model's weights, if known."""
     deployment = stack.endpoints[endpoint].deployments[name]
-    if stack.defaults == "azml":
+    if stack.defaults == "azml" or deployment.import_:  # what is taken over stays as it is
         return Fitted(deployment, ())
     at: Path = ("endpoints", endpoint, "deployments", name)
     requests, first = _requests(stack, deployment, (*at, "request_settings"))

@@ -48,8 +48,8 @@ class Context:
         )
 
     def asset_id(self, kind: str, name: str, version: str) -> str:
-        """The id of a model or environment version of this workspace (`kind` is `models` or
-        `environments`)."""
+        """The id of a model or environment version of this workspace (`kind` is `models`,
+        `environments` or `data`)."""
         return f"{self.workspace_id}/{kind}/{name}/versions/{version}"
 
     def tags(self, own: dict[str, str] | None = None) -> dict[str, str]:

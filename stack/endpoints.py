@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +9,15 @@ import pulumi
 
 from components.autoscale import Autoscale, AutoscaleArgs
 from components.content import short_hash
+from components.data_asset import DataAsset, DataAssetArgs
 from components.deployment import Deployment, DeploymentArgs, SmokeTestArgs
 from components.online_endpoint import OnlineEndpoint, OnlineEndpointArgs
 from components.roles import RoleGrants, RoleGrantsArgs
 from components.rollout import Server, server
 from components.traffic import Traffic, TrafficArgs
 from providers.role_propagation import RolePropagation
-from settings.azml import deployment_body, endpoint_body
+from settings import vllm_arguments
+from settings.azml import data_assets, deployment_body, endpoint_body
 from settings.deployment import Deployment as DeploymentSettings
 from settings.endpoint import Endpoint as EndpointSettings
 from settings.rollout import SmokeTest
@@ -41,6 +42,14 @@ class Served:
     deployment: Deployment
     environment: NamedEnvironment | None
     model: NamedModel | None
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """A registered data asset; its id follows from names, so that a server's hash can hold it."""
+
+    asset_id: str
+    resource: pulumi.Resource
 
 
 @dataclass
@@ -100,8 +109,15 @@ def _deployment(
     environment: NamedEnvironment | None,
 ) -> Served:
     context = platform.context
-    wanted = wanted.model_copy(update={"environment_variables": _variables(context.settings.vllm, wanted)})
-    body = deployment_body(wanted, location=context.location, environment_id=None)["properties"]
+    variables = vllm_arguments.variables(context.settings, wanted)
+    wanted = wanted.model_copy(update={"environment_variables": variables})
+    collected = _data_assets(platform, built.name, key, wanted)
+    body = deployment_body(
+        wanted,
+        location=context.location,
+        environment_id=None,
+        data_ids={name: asset.asset_id for name, asset in collected.items()},
+    )["properties"]
     autoscale = wanted.autoscale or context.settings.autoscale
     content = {
         "body": {name: value for name, value in body.items() if name not in IN_PLACE},
@@ -126,7 +142,7 @@ def _deployment(
             tags=context.tags(wanted.tags),
             autoscaled=bool(autoscale and autoscale.enabled),
             smoke_test=_smoke_test(platform, wanted, short_hash([content, body])),
-            depends_on=platform.deploy_ready,
+            depends_on=[*platform.deploy_ready, *(asset.resource for asset in collected.values())],
         ),
     )
     if autoscale:
@@ -142,17 +158,25 @@ def _placed(platform: Platform) -> dict[str, Any]:
     }
 
 
-def _variables(shared: Any, wanted: DeploymentSettings) -> dict[str, str]:
-    """The container's variables; `vllm` becomes VLLM_ARGS."""
-    vllm = wanted.vllm or shared
-    if vllm is None:
-        return dict(wanted.environment_variables)
-    text = vllm.args if isinstance(vllm.args, str) else shlex.join(vllm.args)
-    if vllm.served_model_names:
-        text = f"{text} --served-model-name {shlex.join(vllm.served_model_names)}".strip()
-    own = wanted.environment_variables.get("VLLM_ARGS", "")
-    text = " ".join(part for part in (own, text) if part)
-    return {**wanted.environment_variables, **({"VLLM_ARGS": text} if text else {})}
+def _data_assets(
+    platform: Platform, endpoint: str, key: str, wanted: DeploymentSettings
+) -> dict[str, NamedData]:
+    """What the data collector writes to, by collection; the asset stays when the server rolls."""
+    found = {}
+    for collection, asset in data_assets(endpoint, key, wanted).items():
+        made = DataAsset(
+            f"{asset.name}-{asset.version}",
+            DataAssetArgs(
+                name=asset.name,
+                version=asset.version,
+                resource_group_name=platform.group_name,
+                workspace_name=platform.workspace.name,
+                body=asset.body["properties"],
+            ),
+        )
+        asset_id = platform.context.asset_id("data", asset.name, asset.version)
+        found[collection] = NamedData(asset_id, made)
+    return found
 
 
 def _smoke_test(platform: Platform, wanted: DeploymentSettings, subject: str) -> SmokeTestArgs | None:

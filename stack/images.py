@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.content import context_hash, short_hash
+from components.content import context_files, context_hash, short_hash
 from components.environment import (
     EnvironmentContainer,
     EnvironmentContainerArgs,
@@ -28,6 +28,9 @@ from settings.images import Build, Image
 from settings.references import Registered, environment_of, image_of
 from stack.context import Context
 from stack.platform import Platform
+
+if TYPE_CHECKING:
+    from providers.build_context import BuildContextArgs
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Environments:
     _containers: dict[str, EnvironmentContainer] = field(default_factory=dict)
     _versions: dict[tuple[str, str], NamedEnvironment] = field(default_factory=dict)
 
+    def register_all(self) -> None:
+        """Register what is under `environments`, used or not: another stack may refer to it."""
+        for name, environment in self.platform.context.settings.environments.items():
+            self._register(name, environment)
+
     def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedEnvironment | None:
         """The environment of one deployment, registered if it is this stack's."""
         context = self.platform.context
@@ -76,7 +84,10 @@ class Environments:
         key = image_of(context.settings, environment.image)
         image = self.images[key] if key else NamedImage(environment.image or "", environment.image or "")
         named = environment.model_copy(update={"name": name})
-        identity = short_hash([environment_body(named, image=image.identity), _build_hash(environment)])
+        built = _build_hash(environment)
+        # The content of a local context counts, not where on this machine it is.
+        plain = environment_body(named, image=image.identity, context_uri="" if built else None)
+        identity = short_hash([plain, built])
         version = environment.version or identity
         if (name, version) not in self._versions:
             body = environment_body(named, image=image.reference or None)["properties"]
@@ -88,6 +99,8 @@ class Environments:
                     resource_group_name=self.platform.group_name,
                     workspace_name=self.platform.workspace.name,
                     body=body,
+                    context=_context(self.platform, environment),
+                    depends_on=self.platform.copy_ready,
                 ),
             )
             self._versions[name, version] = NamedEnvironment(
@@ -150,10 +163,37 @@ def _context_hash(build: Build) -> str:
 
 def _build_hash(environment: Environment) -> str:
     """The content of a context that Azure ML builds; a context that is in blob storage is its URL."""
+    folder, dockerfile = _local_build(environment)
+    return context_hash(Path(folder), dockerfile, {}, None) if folder else ""
+
+
+def _context(platform: Platform, environment: Environment) -> BuildContextArgs | None:
+    """The upload of a local Docker context; None for an image and for a context that is in blob storage."""
+    folder, dockerfile = _local_build(environment)
+    if not folder:
+        return None
+    from providers.build_context import BuildContextArgs
+
+    context = platform.context
+    # Docker sends the Dockerfile whatever .dockerignore says.
+    paths = {*(path.as_posix() for path in context_files(Path(folder))), Path(dockerfile).as_posix()}
+    return BuildContextArgs(
+        folder=folder,
+        paths=sorted(paths),
+        content=_build_hash(environment),
+        subscription_id=context.caller.subscription_id,
+        resource_group=platform.group_name,
+        workspace=platform.workspace.name,
+        datastore=environment.datastore or "workspaceblobstore",
+    )
+
+
+def _local_build(environment: Environment) -> tuple[str, str]:
+    """(folder, Dockerfile in it) of a context on this machine, ("", "") where there is none."""
     build = environment.build
     if build is None or not build.path or "://" in build.path:
-        return ""
-    return context_hash(Path(build.path), build.dockerfile_path or "Dockerfile", {}, None)
+        return "", ""
+    return build.path, build.dockerfile_path or "Dockerfile"
 
 
 def _registered_id(context: Context, kind: str, asset: Registered) -> str:

@@ -35,6 +35,8 @@ def exports(settings: Settings, started: Started, principal: str = "deployer") -
         "no_proxy": "*",
         "DOCKER_CONFIG": str(settings.docker_config),
         "VLLM_AZUREML_PRIVATE_ADDRESS": f"{inside}:{settings.port}",
+        # Roles take effect here when this delay is over; on Azure they take minutes.
+        "VLLM_AZUREML_ROLE_SETTLE_SECONDS": f"{settings.delays.role_propagation + 0.5:g}",
         "EMULATOR_HOME": str(settings.home),
         "PATH": ":".join(path),
     }

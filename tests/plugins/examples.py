@@ -244,6 +244,23 @@ EXAMPLES = (
         {"properties": {"description": "changed"}},
     ),
     Example(
+        "machinelearningservices:DataContainer",
+        _ws(name="collected", properties={"dataType": "uri_folder"}),
+        {"properties": {"description": "changed"}},
+    ),
+    Example(
+        "machinelearningservices:DataVersion",
+        _ws(
+            name="collected",
+            version="1",
+            properties={
+                "dataType": "uri_folder",
+                "dataUri": f"azureml:/{WORKSPACE_ID}/datastores/more/paths/collected",
+            },
+        ),
+        {"properties": {"description": "changed"}},
+    ),
+    Example(
         "machinelearningservices:EnvironmentContainer",
         _ws(name="vllm", properties={"description": "an environment"}),
         {"properties": {"description": "changed"}},

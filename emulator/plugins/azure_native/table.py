@@ -296,6 +296,22 @@ _ROWS = (
         source="spec; modelUri is sent in an update and refused by the service",
     ),
     _row(
+        "machinelearningservices:DataContainer",
+        "2025-12-01",
+        WORKSPACE + "/data/{name}",
+        f"{ML}:DataContainer",
+        create_only=("properties.dataType",),
+        source="spec",
+    ),
+    _row(
+        "machinelearningservices:DataVersion",
+        "2025-12-01",
+        WORKSPACE + "/data/{name}/versions/{version}",
+        f"{ML}:DataVersionBase",
+        create_only=("properties.dataUri", "properties.isAnonymous", "properties.referencedUris"),
+        source="spec",
+    ),
+    _row(
         "machinelearningservices:EnvironmentContainer",
         "2025-12-01",
         WORKSPACE + "/environments/{name}",
