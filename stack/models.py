@@ -59,7 +59,7 @@ class Models:
         return self._register(name or f"{endpoint}-{key}", model)
 
     def _register(self, name: str, model: ModelSettings) -> NamedModel:
-        context, locked = self.platform.context, self._locked(name, model)
+        context, locked = self.platform.context, self._locked(model)
         identity = _identity(model, locked)
         version = model.version or identity
         if (name, version) in self._models:
@@ -97,54 +97,12 @@ class Models:
             token=_token_reference(model.token),
         )
 
-    def _locked(self, name: str, model: ModelSettings) -> Mapping[str, Any] | None:
-        """The lock's commit and files. Without a lock file `up` asks the hub; with one, every model must
-        be in it."""
-        if not model.huggingface or self.lock is None:
-            return None
-        from serving import lock as locks
-        from serving.errors import ServingError
-
-        entry = self.lock.find(model.huggingface, model.revision)
-        where = f"vllm-azureml:models.{name}"
+    def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:
+        """The lock's commit and files (`stack.pinned` has checked them)."""
+        entry = self.lock.find(model.huggingface, model.revision) if self.lock and model.huggingface else None
         if entry is None:
-            try:
-                locks.require(
-                    self.lock,
-                    model.huggingface,
-                    model.revision,
-                    stack=pulumi.get_stack(),
-                    where=self.platform.context.settings.lock,
-                )
-            except ServingError as problem:
-                if not pulumi.runtime.is_dry_run():
-                    raise pulumi.RunError(f"{where}: {problem}") from None
-                pulumi.log.warn(f"{where}: {problem}")
             return None
-        patterns = {"allow_patterns": model.allow_patterns, "ignore_patterns": model.ignore_patterns}
-        against = locks.contradictions(
-            entry,
-            repository=model.huggingface,
-            revision=model.revision,
-            stack=pulumi.get_stack(),
-            **patterns,
-        )
-        if against:
-            raise pulumi.RunError(f"{where}: {'; '.join(against)}")
         return {"commit": entry.commit, "files": {path: dict(file) for path, file in entry.files.items()}}
-
-
-def read_lock(path: str) -> Lock | None:
-    """The lock file; None where there is none."""
-    if not Path(path).exists():
-        return None
-    from serving import lock as locks
-    from serving.errors import ServingError
-
-    try:
-        return locks.read(path)
-    except ServingError as problem:
-        raise pulumi.RunError(f"vllm-azureml:lock: {problem}") from None
 
 
 def registered_id(context: Context, kind: str, asset: Registered) -> str:
