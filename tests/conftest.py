@@ -6,6 +6,8 @@ a broken function is reported before a container is started.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import pytest_socket
 
@@ -29,6 +31,15 @@ def _sockets(request: pytest.FixtureRequest):
         pytest_socket.disable_socket(allow_unix_socket=True)
     yield
     pytest_socket.enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def _event_loop(_sockets: None) -> None:
+    """Pulumi's mocks want a current event loop; a test of a coroutine before them leaves none behind."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -105,6 +105,8 @@ def _tokens(tree: ast.AST) -> set[str]:
     packages, modules, direct = _imports(tree)
     found = set(direct)
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Native":
+            found.add(ast.literal_eval(node.args[0]))  # components/native.py: by token
         if not isinstance(node, ast.Attribute):
             continue
         module = _module(node.value, packages, modules)
@@ -121,7 +123,7 @@ def _imports(tree: ast.AST) -> tuple[set[str], dict[str, str], set[str]]:
         if isinstance(node, ast.Import):
             packages |= {i.asname or i.name for i in node.names if i.name == "pulumi_azure_native"}
         if isinstance(node, ast.ImportFrom) and node.module == "pulumi_azure_native":
-            modules |= {item.asname or item.name: item.name for item in node.names}
+            modules |= {i.asname or i.name: i.name for i in node.names if not i.name.startswith("_")}
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pulumi_azure_native."):
             module = (node.module or "").split(".")[1]
             direct |= {token for item in node.names if (token := _token(module, item.name))}
