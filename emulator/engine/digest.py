@@ -31,7 +31,7 @@ class PreviewDigest:
     def __call__(self, kind: str, payload: dict[str, Any], step: Step | None, internal: bool) -> None:
         if kind == "preludeEvent":
             self._config = payload["config"]
-        elif kind == "diagnosticEvent" and payload["severity"] != "debug":
+        elif kind == "diagnosticEvent" and payload["severity"] != "debug" and not payload.get("ephemeral"):
             entry = {
                 "urn": payload.get("urn"),
                 "message": payload.get("prefix", "") + payload["message"],

@@ -115,7 +115,8 @@ class Display:
 
     def __call__(self, kind: str, payload: dict[str, Any], step: Step | None, internal: bool) -> None:
         if kind == "diagnosticEvent":
-            self._diagnose(payload)
+            if not payload.get("ephemeral"):
+                self._diagnose(payload)
         elif kind == "summaryEvent":
             self._summary = payload
         elif step is not None and kind == "resourcePreEvent":

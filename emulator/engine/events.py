@@ -34,15 +34,18 @@ class EventStream:
         for sink in self._sinks:
             sink(kind, payload, step, internal)
 
-    def diagnostic(self, severity: str, urn: str, message: str) -> None:
+    def diagnostic(
+        self, severity: str, urn: str, message: str, stream: int = 0, ephemeral: bool = False
+    ) -> None:
         payload: Event = {"urn": urn} if urn else {}
         prefix = {"error": "error: ", "warning": "warning: ", "info": "", "debug": "debug: "}.get(
             severity, ""
         )
         payload |= {"prefix": prefix} if prefix else {}
-        self.emit(
-            "diagnosticEvent", {**payload, "message": message + "\n", "color": "never", "severity": severity}
-        )
+        payload |= {"message": message + "\n", "color": "never", "severity": severity}
+        payload |= {"streamID": stream} if stream else {}
+        payload |= {"ephemeral": True} if ephemeral else {}
+        self.emit("diagnosticEvent", payload)
 
     def step(self, event: str, step: Step, op: str, internal: bool) -> None:
         payload: Event = {"metadata": self._metadata(step, op)}

@@ -56,7 +56,7 @@ _KEEP = Keep(unknowns=True, secrets=True, resources=True)
 
 
 class EngineService(engine_pb2_grpc.EngineServicer):
-    """Logs of the program and of plugins. `report` takes (severity, urn, message)."""
+    """Logs of the program and of plugins. `report` takes (severity, urn, message, stream, ephemeral)."""
 
     def __init__(self, report: Any) -> None:
         self._report = report
@@ -64,8 +64,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
 
     async def Log(self, request: Any, context: Any) -> Any:
         severity = _SEVERITIES[request.severity]
-        if not request.ephemeral:
-            self._report(severity, request.urn, request.message)
+        self._report(severity, request.urn, request.message, request.streamId, request.ephemeral)
         return empty_pb2.Empty()
 
     async def GetRootResource(self, request: Any, context: Any) -> Any:

@@ -103,7 +103,7 @@ class Program:
         if code == _SHOWN_ALREADY or self._shown_error:
             raise Bail("the program failed")
         how = f"was killed by signal {-code}" if code < 0 else f"exited with non-zero exit code: {code}"
-        self._report("error", "", f"Program {how}")
+        self._report("error", "", f"an unhandled error occurred: program {how}")
         raise Bail("the program failed")
 
     async def _pump(self, stream, severity: str) -> None:
