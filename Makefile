@@ -58,13 +58,16 @@ chat: ## ask the endpoint: make chat STACK=local PROMPT="..."
 	@scripts/pulumi exec $(STACK) $(PYTHON) -m examples.client.chat $(if $(ENDPOINT),--endpoint $(ENDPOINT)) -- "$(PROMPT)"
 
 plan: ## what is known before anything is rented: fit, time to ready, quota, cost
-	@$(PYTHON) -m stack.plan $(STACK)
+	@if [ "$$AZURE" = embedded ] && ! $(PYTHON) -m emulator status --quiet; then $(PYTHON) -m stack.plan $(STACK); \
+	else scripts/pulumi exec $(STACK) $(PYTHON) -m stack.plan $(STACK); fi
 
 lock: ## resolve the stack's models at the hub into its lock file
 	@scripts/pulumi exec $(STACK) $(PYTHON) -m stack.lock $(STACK)
 
 docs: ## generate the pages and the schema that are made from the code
 	@$(PYTHON) -m settings.reference
+	@$(PYTHON) -m settings.schema
+	@$(PYTHON) -m docs.sizing
 
 benchmarks: bootstrap ## measure and write docs/benchmarks.md
 	@$(PYTHON) -m benchmarks.stack --write

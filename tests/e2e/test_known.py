@@ -106,13 +106,13 @@ class TestLock:
             # The same hub is asked by what does ask one, so the count can be believed.
             assert command(project, "stack.lock", HF_ENDPOINT=address).code == 1
             assert asked != []
-        commit = next(iter(json.loads((project.folder / "models.lock.json").read_text())["models"].values()))
+        commit = next(iter(json.loads((project.folder / "models.local.lock.json").read_text())["models"].values()))
         assert f"commit {commit['commit']}" in said.text
         assert "time to ready:" in said.text
         assert "24 cores, 48 while deployments are replaced" in said.text
 
     def test_a_lock_without_the_entry_stops_up_and_not_the_preview(self, project: Project) -> None:
-        (project.folder / "models.lock.json").write_text('{"version": 1, "models": {}, "unlocked": {}}')
+        (project.folder / "models.local.lock.json").write_text('{"version": 1, "models": {}, "unlocked": {}}')
         assert "make lock STACK=local" in project.preview().text
         before = len(project.azure.journal())
         stopped = project.up(check=False)
@@ -135,7 +135,7 @@ class TestLock:
                 said = command(project, "stack.lock")
             assert said.code == 1
             assert words in said.text
-            assert not (project.folder / "models.lock.json").exists()
+            assert not (project.folder / "models.local.lock.json").exists()
 
     @pytest.mark.parametrize("stack", ["dev", "r1"])
     def test_sizes_that_cannot_be_the_models_are_unknown(
