@@ -15,8 +15,10 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, data_plane, smoke
+from providers import base, credentials, data_plane, smoke
 
+# As `path`: only Azure knows the scoring route, because somebody else registered the environment.
+ROUTE_OF_ENVIRONMENT = "*"
 SETTINGS = (
     "subject",
     "prompt",
@@ -112,6 +114,18 @@ class SmokeTest(Resource, module="vllm-azureml", name="SmokeTest"):
         super().__init__(SmokeTestProvider(), name, props, opts)
 
 
+def _path(props: dict[str, Any]) -> str:
+    """The path to ask; of an environment that somebody else registered, the scoring route it has."""
+    if props["path"] != ROUTE_OF_ENVIRONMENT:
+        return props["path"]
+    environment = credentials.arm("GET", props["deployment_id"], base.ML_API)["properties"]["environmentId"]
+    if not environment.lower().startswith("/subscriptions/"):
+        return ""  # in a registry, which this cannot ask
+    found = credentials.arm("GET", environment, base.ML_API)["properties"].get("inferenceConfig") or {}
+    route = (found.get("scoringRoute") or {}).get("path") or "/"
+    return "" if route == "/" else route
+
+
 def _test(props: dict[str, Any]) -> dict[str, Any]:
     endpoint = data_plane.connect(
         props["endpoint_id"],
@@ -124,7 +138,7 @@ def _test(props: dict[str, Any]) -> dict[str, Any]:
     question = smoke.Question(
         prompt=props["prompt"],
         model=props["model"],
-        path=props["path"],
+        path=_path(props),
         max_tokens=int(props["max_tokens"]),
         stream=bool(props["stream"]),
         expect=props["expect"],

@@ -16,10 +16,12 @@ from components.roles import RoleGrants, RoleGrantsArgs
 from components.rollout import Server, server
 from components.traffic import Traffic, TrafficArgs
 from providers.role_propagation import RolePropagation
+from providers.smoke_test import ROUTE_OF_ENVIRONMENT
 from settings import vllm_arguments
 from settings.azml import data_assets, deployment_body, endpoint_body
 from settings.deployment import Deployment as DeploymentSettings
 from settings.endpoint import Endpoint as EndpointSettings
+from settings.references import Registered, environment_of
 from settings.rollout import SmokeTest
 from stack import images as images_
 from stack.images import Environments, NamedEnvironment
@@ -198,6 +200,8 @@ def _smoke_test(platform: Platform, wanted: DeploymentSettings, subject: str) ->
 
 def _scoring_path(platform: Platform, wanted: DeploymentSettings) -> str:
     """Only with the route `/` are the container's own paths reachable; else the route itself is asked."""
+    if isinstance(environment_of(platform.context.settings, wanted), Registered):
+        return ROUTE_OF_ENVIRONMENT
     config = images_.routes(wanted, platform.context)
     path = config.scoring_route.path if config else "/"
     return "" if path == "/" else path

@@ -186,7 +186,7 @@ class FrontDoor:
     ) -> None:
         if not self._nodes.serves:
             names = self._nodes.served_names(deployment.resource_id)
-            await synthetic.answer(request, names, common, send)
+            await synthetic.answer(request, names, common, send, scoring_path=deployment.scoring_path)
             return
         load = self._shared.loads.setdefault(deployment.resource_id.lower(), Load())
         if load.pending >= 2 * deployment.max_concurrent * deployment.instances:

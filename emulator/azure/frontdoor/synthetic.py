@@ -1,6 +1,6 @@
 """Answers for an embedded Azure without containers:
 
-the shape of OpenAI's API, and text that says no model is behind it.
+the shape of OpenAI's API, a JSON object on any other scoring route, and text that says no model is behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ TEXT = "No model is behind this endpoint: the embedded Azure runs without contai
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def answer(request: Request, names: Sequence[str], common: Mapping[str, str], send: Send) -> None:
+async def answer(
+    request: Request, names: Sequence[str], common: Mapping[str, str], send: Send, *, scoring_path: str = "/"
+) -> None:
     names = names or ["model"]
     path = request.path.rstrip("/")
     if path in {"/health", "/ping"}:
@@ -27,6 +29,8 @@ async def answer(request: Request, names: Sequence[str], common: Mapping[str, st
         await _json(send, common, {"object": "list", "data": rows})
     elif path in {"/v1/chat/completions", "/v1/completions"} and request.method == "POST":
         await _completion(request, names, common, send, chat="chat" in path)
+    elif scoring_path != "/" and request.path == scoring_path:
+        await _json(send, common, {"message": TEXT})
     else:
         await _error(send, common, 404, "Not Found", {"detail": "Not Found"})
 
