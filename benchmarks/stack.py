@@ -181,8 +181,9 @@ def _first_table(ups: list[float], bare: list[float]) -> str:
     rows.append(
         f"| bare `docker run` | {statistics.median(bare):.1f} | {min(bare):.1f} to {max(bare):.1f} | 1 |"
     )
+    low, high = min(ups), max(ups)
     rows.append(
-        f"| first `up` of `local` | {statistics.median(ups):.1f} | {min(ups):.1f} to {max(ups):.1f} | {ratio:.2f} |"
+        f"| first `up` of `local` | {statistics.median(ups):.1f} | {low:.1f} to {high:.1f} | {ratio:.2f} |"
     )
     return "\n".join(rows)
 

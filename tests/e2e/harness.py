@@ -100,6 +100,15 @@ class Project:
 
     @classmethod
     def copy(cls, folder: Path, azure: Azure, stack: str) -> Project:
+        """The program with one of its own stacks."""
+        project = cls.empty(folder, azure, stack)
+        shutil.copy(ROOT / f"Pulumi.{stack}.yaml", folder)
+        project.run("stack", "select", stack, "--create")
+        return project
+
+    @classmethod
+    def empty(cls, folder: Path, azure: Azure, stack: str) -> Project:
+        """The program with a stack that has no file yet."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in PROGRAM:
             source = ROOT / name
@@ -111,10 +120,7 @@ class Project:
         (folder / "Pulumi.yaml").write_text(
             text.replace("virtualenv: .venv", f"virtualenv: {ROOT / '.venv'}")
         )
-        shutil.copy(ROOT / f"Pulumi.{stack}.yaml", folder)
-        project = cls(folder, azure, stack)
-        project.run("stack", "select", stack, "--create")
-        return project
+        return cls(folder, azure, stack)
 
     @property
     def settings_file(self) -> Path:

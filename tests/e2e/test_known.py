@@ -106,7 +106,9 @@ class TestLock:
             # The same hub is asked by what does ask one, so the count can be believed.
             assert command(project, "stack.lock", HF_ENDPOINT=address).code == 1
             assert asked != []
-        commit = next(iter(json.loads((project.folder / "models.local.lock.json").read_text())["models"].values()))
+        commit = next(
+            iter(json.loads((project.folder / "models.local.lock.json").read_text())["models"].values())
+        )
         assert f"commit {commit['commit']}" in said.text
         assert "time to ready:" in said.text
         assert "24 cores, 48 while deployments are replaced" in said.text
