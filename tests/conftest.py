@@ -7,6 +7,7 @@ a broken function is reported before a container is started.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 import pytest_socket
@@ -40,6 +41,30 @@ def _event_loop(_sockets: None) -> None:
         asyncio.get_event_loop_policy().get_event_loop()
     except RuntimeError:
         asyncio.set_event_loop(asyncio.new_event_loop())
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DOCKER_HOST of an engine that tests share: the machine's, or one of our own until the tests end."""
+    from emulator.host import engine
+    from emulator.host.process import Supervisor
+    from emulator.settings import Settings
+
+    running = engine.find()
+    if running:
+        yield running
+        return
+    folder = tmp_path_factory.mktemp("engine")
+    settings = Settings(home=folder, cache=folder)
+    supervisor = Supervisor(settings.pids, settings.logs)
+    service = engine.own_service(settings)
+    supervisor.spawn(service)
+    try:
+        supervisor.wait_ready(service)
+        yield engine.own_address(settings)
+    finally:
+        supervisor.stop(service.name, service.grace)
+        engine.tidy(settings)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

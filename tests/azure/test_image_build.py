@@ -26,14 +26,14 @@ SUBNETS = {"VNET": "172.29.91.0/24", "NODES": "172.29.92.0/24", "EGRESS": "172.2
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory):
+def docker(docker_engine: str, tmp_path_factory: pytest.TempPathFactory):
     subnets = {f"EMULATOR_{name}_SUBNET": value for name, value in SUBNETS.items()}
     env = environment(tmp_path_factory.mktemp("docker") / "home", "127.93", **subnets)
-    env["EMULATOR_NODES"] = "docker"
+    env |= {"EMULATOR_NODES": "docker", "DOCKER_HOST": docker_engine}
     done = command(env, "start", "--nodes", "docker", "--server", "standin")
     assert done.returncode == 0, done.stdout + done.stderr
     yield attach(env)
-    command(env, "stop")
+    command(env, "reset")
 
 
 def upload(azure: Azure, workspace: str, account: str, files: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from tests.e2e.harness import Azure, Project
 @pytest.fixture(scope="session")
 def requests_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
     """An embedded Azure without containers."""
-    azure = Azure(tmp_path_factory.mktemp("requests-only") / "azure", 81)
+    azure = Azure.free(tmp_path_factory.mktemp("requests-only") / "azure", 81)
     azure.command("start", "--nodes", "none")
     yield azure
     azure.command("reset")
@@ -21,7 +21,7 @@ def requests_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
 @pytest.fixture(scope="session")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
     """An embedded Azure with containers, in which `vllm` is a small OpenAI-compatible server."""
-    azure = Azure(tmp_path_factory.mktemp("containers") / "azure", 82)
+    azure = Azure.free(tmp_path_factory.mktemp("containers") / "azure", 82)
     azure.command("start", "--nodes", "docker", "--server", "standin")
     yield azure
     azure.command("reset")

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ("__main__.py", "settings", "stack", "serving", "components", "providers", "transfer", "docker")
 PASSPHRASE = "not a secret"
+PORT = 10443
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,29 @@ class Azure:
     """An embedded Azure under `home`, on addresses that nobody else uses."""
 
     home: Path
-    number: int  # of the loopback network 127.<number> and of three docker subnets
-    delays: dict[str, str] = field(default_factory=dict)
+    number: int  # of the loopback network 127.<number> and of three docker subnets; see `free`
+    variables: dict[str, str] = field(default_factory=dict)  # more of its environment
+
+    @classmethod
+    def free(cls, home: Path, number: int, variables: dict[str, str] | None = None) -> Azure:
+        """On the first network from `number`, in steps of 10, on which no other run of the tests listens."""
+        for candidate in range(number, 256, 10):
+            with socket.socket() as probe:
+                if probe.connect_ex((f"127.{candidate}.0.5", PORT)):
+                    return cls(home, candidate, variables or {})
+        raise AssertionError(f"every network from 127.{number} is taken on port {PORT}")
 
     def own_environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("EMULATOR_", "ARM_"))}
         cache = os.environ.get("EMULATOR_CACHE", str(ROOT / ".cache"))
         return (
             clean
-            | self.delays
+            | self.variables
             | {
                 "EMULATOR_HOME": str(self.home),
                 "EMULATOR_CACHE": cache,
                 "EMULATOR_NETWORK": f"127.{self.number}",
-                "EMULATOR_PORT": "10443",
+                "EMULATOR_PORT": str(PORT),
                 "EMULATOR_VNET_SUBNET": f"172.28.{self.number}.0/26",
                 "EMULATOR_NODES_SUBNET": f"172.28.{self.number}.64/26",
                 "EMULATOR_EGRESS_SUBNET": f"172.28.{self.number}.128/26",

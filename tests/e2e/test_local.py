@@ -149,7 +149,11 @@ def test_destroy_leaves_nothing(local: Project) -> None:
         assert listed["value"] == []
         label = f"label=embedded-azure.home={local.azure.home}"
         left = subprocess.run(
-            ["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True
+            ["docker", "ps", "-aq", "--filter", label],
+            env=local.azure.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert left.stdout == ""
         assert list((local.azure.home / "models").glob("*")) == []

@@ -19,8 +19,8 @@ CACHE_GIB = 1  # VLLM_CPU_KVCACHE_SPACE in Pulumi.local.yaml
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    azure = Azure(tmp_path_factory.mktemp("vllm") / "azure", 83)
+def served(docker_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    azure = Azure.free(tmp_path_factory.mktemp("vllm") / "azure", 83, {"DOCKER_HOST": docker_engine})
     azure.command("start", "--nodes", "docker", "--server", "vllm")
     project = Project.copy(tmp_path_factory.mktemp("vllm") / "program", azure, "local")
     project.up()

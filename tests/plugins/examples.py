@@ -201,7 +201,7 @@ EXAMPLES = (
             applicationInsights=PROVIDERS + "/Microsoft.Insights/components/appi-plugins",
             containerRegistry=PROVIDERS + "/Microsoft.ContainerRegistry/registries/acrplugins",
             identity={"type": "SystemAssigned"},
-            managedNetwork={"isolationMode": "AllowOnlyApprovedOutbound"},
+            managedNetwork={"isolationMode": "AllowInternetOutbound"},
             provisionNetworkNow=True,
         ),
         {"description": "changed"},
@@ -222,8 +222,15 @@ EXAMPLES = (
     Example(
         "machinelearningservices:ManagedNetworkSettingsRule",
         _ws(
-            ruleName="allow-hub",
-            properties={"type": "FQDN", "destination": "huggingface.co", "category": "UserDefined"},
+            ruleName="to-vault",
+            properties={
+                "type": "PrivateEndpoint",
+                "destination": {
+                    "serviceResourceId": PROVIDERS + "/Microsoft.KeyVault/vaults/kv-plugins",
+                    "subresourceTarget": "vault",
+                },
+                "category": "UserDefined",
+            },
         ),
     ),
     Example(

@@ -147,7 +147,8 @@ def invoke(plugin: PluginProcess, token: str, **arguments: Any) -> dict[str, Any
 
 def partial_failure(error: grpc.RpcError) -> provider_pb2.ErrorResourceInitFailed:
     """Return the "created, but failed" in an error; fails when there is none."""
-    from google.rpc import status_pb2
+    # The one that Pulumi brings: google.rpc's would define the same name a second time in this process.
+    from pulumi.runtime.proto import status_pb2
 
     details = dict(error.trailing_metadata())["grpc-status-details-bin"]
     status = status_pb2.Status.FromString(details)

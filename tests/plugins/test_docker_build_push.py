@@ -28,10 +28,12 @@ def context(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "config.json").write_text("{}")
-    kept = {name: os.environ[name] for name in ("DOCKER_HOST",) if name in os.environ}
-    return {"DOCKER_CONFIG": str(tmp_path), **kept}
+    found = {"DOCKER_CONFIG": str(tmp_path)}
+    if request.node.get_closest_marker("e2e"):
+        found["DOCKER_HOST"] = request.getfixturevalue("docker_engine")
+    return found
 
 
 def _manifest(host: str, digest: str) -> dict:

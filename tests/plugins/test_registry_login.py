@@ -63,13 +63,15 @@ def _refresh_token(plugin: PluginProcess, azure: dict[str, str], server: str) ->
 
 @pytest.mark.parametrize("nodes", BOTH)
 def test_a_push_needs_the_login(
-    start_plugin, azure: dict, azure_native, login_server: str, tmp_path: Path, nodes: str
+    request, start_plugin, azure: dict, azure_native, login_server: str, tmp_path: Path, nodes: str
 ) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     tag = f"{login_server}/vllm:1"
     docker_config = tmp_path / "docker"
     docker_config.mkdir()
     environment = {**azure, "DOCKER_CONFIG": str(docker_config), "EMULATOR_NODES": nodes}
+    if nodes == "docker":
+        environment["DOCKER_HOST"] = request.getfixturevalue("docker_engine")
     image = Client(start_plugin("docker-build", environment), "docker-build:index:Image")
     inputs = image.checked("image", {"context": {"location": str(tmp_path)}, "push": True, "tags": [tag]})
     if nodes == "none":  # the docker engine tries again for 50 s before it says so

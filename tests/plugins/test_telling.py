@@ -60,10 +60,10 @@ def test_a_warning_says_that_a_registry_was_not_asked(start_plugin, engine, tmp_
 
 
 @pytest.mark.e2e
-def test_a_build_shows_what_it_does(start_plugin, engine, tmp_path: Path) -> None:
+def test_a_build_shows_what_it_does(start_plugin, engine, docker_engine: str, tmp_path: Path) -> None:
     servicer, address = engine
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    environment = {"EMULATOR_NODES": "docker", "DOCKER_CONFIG": str(tmp_path)}
+    environment = {"EMULATOR_NODES": "docker", "DOCKER_HOST": docker_engine, "DOCKER_CONFIG": str(tmp_path)}
     image = Client(start_plugin("docker-build", environment, engine=address), TOKEN)
     inputs = image.checked("image", {"context": {"location": str(tmp_path)}})
     image.create("image", inputs)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.emulator
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory):
-    azure = Azure(tmp_path_factory.mktemp("stack") / "azure", 84)
+    azure = Azure.free(tmp_path_factory.mktemp("stack") / "azure", 84)
     azure.command("start", "--nodes", "none")
     yield azure
     azure.command("reset")
