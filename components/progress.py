@@ -8,6 +8,7 @@ returns False: a retry after a half-made create would send the create again (pul
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,11 +22,15 @@ from components.explain import explain
 EVERY_SECONDS = 30.0
 LOG_LINES = 25
 ML_API = "2025-12-01"
-# Newest stage first: the first container with a log is where things are.
-CONTAINERS = (
-    ("InferenceServer", "the container starts and loads the model"),
-    ("StorageInitializer", "the model is downloaded and mounted"),
-)
+# The stages in the head of a deployment's log, in their order (documentation of
+# Get-AzMLWorkspaceOnlineDeploymentLog).
+STAGES = {
+    "SystemSetup": "the machine is prepared",
+    "UserContainerImagePull": "the image is pulled",
+    "ModelDownload": "the model is downloaded and mounted",
+    "UserContainerStart": "the container starts and loads the model",
+}
+LOGS = "Container logs:"
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Watch:
     name: str
     log: Callable[[str], None] = pulumi.log.info
     every: float = EVERY_SECONDS
+    read: Callable[[str, int], str] = field(default_factory=lambda: log_text)
     _done: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -49,18 +55,11 @@ class Watch:
         while not self._done.wait(self.every):
             elapsed = elapsed_text(time.monotonic() - begun)
             try:
-                line = self._stage()
+                line = stage_of(self.read(self.deployment_id, 1))
             except Exception as problem:  # noqa: BLE001 - a watcher must not fail what it watches
                 line = f"not visible from here ({str(problem).splitlines()[0]})"
             if line and not self._done.is_set():
                 self.log(f"{self.name}: {elapsed}: {line}")
-
-    def _stage(self) -> str:
-        for container, stage in CONTAINERS:
-            lines = container_log(self.deployment_id, container, 1)
-            if lines:
-                return f"{stage}: {lines[-1][:160]}"
-        return "the machine is prepared and the image is pulled"
 
 
 def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
@@ -89,13 +88,30 @@ def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
     )
 
 
-def container_log(deployment_id: str, container: str, tail: int) -> list[str]:
-    """The last lines of a container's log, [] when there is none yet."""
+def log_text(deployment_id: str, tail: int) -> str:
+    """The log of the inference server: stages, events, then its last `tail` lines; "" when there is none yet."""
     from providers import credentials
 
-    body = {"containerType": container, "tail": tail}
+    body = {"containerType": "InferenceServer", "tail": tail}
     answer = credentials.arm("POST", f"{deployment_id}/getLogs", ML_API, body, missing_ok=True)
-    return [line for line in (answer.get("content") or "").splitlines() if line.strip()]
+    return answer.get("content") or ""
+
+
+def stage_of(text: str) -> str:
+    """Where a deployment is, from its log: the first stage that has not succeeded and the container's last line.
+
+    A text without stages is the container's log alone.
+    """
+    states = dict(re.findall(r"^(\w+): (\w+)$", text.partition(LOGS)[0], re.MULTILINE))
+    waiting = [said for stage, said in STAGES.items() if states.get(stage, "Succeeded") != "Succeeded"]
+    stage = waiting[0] if waiting else STAGES["UserContainerStart" if text else "SystemSetup"]
+    lines = container_lines(text)
+    return f"{stage}: {lines[-1][:160]}" if lines else stage
+
+
+def container_lines(text: str) -> list[str]:
+    """What the container itself printed, without empty lines."""
+    return [line for line in text.rpartition(LOGS)[2].splitlines() if line.strip()]
 
 
 def configure_credentials() -> None:
@@ -113,7 +129,7 @@ def elapsed_text(seconds: float) -> str:
 
 def _log_tail(deployment_id: str) -> str:
     try:
-        lines = container_log(deployment_id, "InferenceServer", LOG_LINES)
+        lines = container_lines(log_text(deployment_id, LOG_LINES))
     except Exception as problem:  # noqa: BLE001 - the explanation is worth more than the log
         return f"\nThe container's log cannot be read ({str(problem).splitlines()[0]})."
     return "\nThe container's log ends:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

@@ -11,12 +11,15 @@ import sys
 from examples.client.connection import Connection, ConnectionFailed, connect
 
 
-def ask(connection: Connection, prompt: str, model: str | None, max_tokens: int) -> None:
+def ask(
+    connection: Connection, prompt: str, model: str | None, max_tokens: int, temperature: float = 0.0
+) -> None:
     """One chat completion, printed as it arrives."""
     body = {
         "model": model or connection.model,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": max_tokens,
+        "temperature": temperature,
         "stream": True,
     }
     headers = {"Authorization": f"Bearer {connection.key}"}
@@ -40,11 +43,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--endpoint", help="needed when the stack has several")
     parser.add_argument("--model", help="one of served_model_names; the first if omitted")
     parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="0, the default, always takes the likeliest word"
+    )
     parser.add_argument("prompt", nargs="+")
     options = parser.parse_args(arguments)
     try:
         connection = connect(options.stack, options.endpoint)
-        ask(connection, " ".join(options.prompt), options.model, options.max_tokens)
+        ask(connection, " ".join(options.prompt), options.model, options.max_tokens, options.temperature)
     except ConnectionFailed as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ import pytest
 from components.autoscale import minutes, profiles
 from components.online_endpoint import openai_base_url
 from components.private_network import ZONES, first_subnet
-from components.progress import Watch, elapsed_text
+from components.progress import elapsed_text
 from components.registry_image import resolve
 from components.roles import ROLES, role_definition
 
@@ -108,26 +108,60 @@ class TestAutoscale:
         assert "recurrence" not in third
 
 
-class TestWatch:
-    def test_it_says_the_stage_and_the_time_until_it_is_stopped(self, monkeypatch):
-        from components import progress
+LOG = """\
+Instance status:
+SystemSetup: Succeeded
+UserContainerImagePull: Succeeded
+ModelDownload: {model}
+UserContainerStart: {container}
 
-        said = []
-        watch = Watch("/d", "current-1", log=lambda line: (said.append(line), watch.stop()), every=0.001)
-        monkeypatch.setattr(progress, "container_log", lambda _id, container, _n: [f"{container}: loading"])
+Container events:
+Kind: Pod, Name: Pulled, Type: Normal, Time: 2026-01-01T00:00:00+00:00, Message: Container image is pulled
+
+Container logs:
+{log}"""
+
+
+class TestWatch:
+    @staticmethod
+    def told(read) -> list[str]:
+        from components.progress import Watch
+
+        said: list[str] = []
+        watch = Watch(
+            "/d", "current-1", log=lambda line: (said.append(line), watch.stop()), every=0.001, read=read
+        )
         watch._run()
-        assert said == [
-            "current-1: 0 min 00 s: the container starts and loads the model: InferenceServer: loading"
+        return said
+
+    def test_it_says_the_time_the_stage_and_the_last_line_until_it_is_stopped(self):
+        text = LOG.format(model="Succeeded", container="InProgress", log="\nloading\n\n")
+        assert self.told(lambda _id, _tail: text) == [
+            "current-1: 0 min 00 s: the container starts and loads the model: loading"
         ]
 
-    def test_what_it_cannot_see_it_says_and_never_fails(self, monkeypatch):
-        from components import progress
+    @pytest.mark.parametrize(
+        ("text", "stage"),
+        [
+            ("", "the machine is prepared"),
+            (
+                LOG.format(model="InProgress", container="Waiting", log=""),
+                "the model is downloaded and mounted",
+            ),
+            (
+                LOG.format(model="Succeeded", container="InProgress", log=""),
+                "the container starts and loads the model",
+            ),
+            ("INFO 1 of 2\nINFO 2 of 2", "the container starts and loads the model: INFO 2 of 2"),
+        ],
+    )
+    def test_stages(self, text: str, stage: str):
+        from components.progress import stage_of
 
+        assert stage_of(text) == stage
+
+    def test_what_it_cannot_see_it_says_and_never_fails(self):
         def refused(*_args):
             raise RuntimeError("403")
 
-        said = []
-        watch = Watch("/d", "current-1", log=lambda line: (said.append(line), watch.stop()), every=0.001)
-        monkeypatch.setattr(progress, "container_log", refused)
-        watch._run()
-        assert said == ["current-1: 0 min 00 s: not visible from here (403)"]
+        assert self.told(refused) == ["current-1: 0 min 00 s: not visible from here (403)"]
