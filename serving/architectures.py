@@ -14,7 +14,6 @@ ATTENTION = frozenset(
         "ArceeForCausalLM",
         "CohereForCausalLM",
         "Cohere2ForCausalLM",
-        "DbrxForCausalLM",
         "DeepseekForCausalLM",
         "Dots1ForCausalLM",
         "Ernie4_5ForCausalLM",
@@ -28,6 +27,8 @@ ATTENTION = frozenset(
         "Glm4ForCausalLM",
         "GlmForCausalLM",
         "Glm4MoeForCausalLM",
+        "GPT2LMHeadModel",
+        "GPTNeoXForCausalLM",
         "GptOssForCausalLM",
         "GraniteForCausalLM",
         "GraniteMoeForCausalLM",
@@ -47,10 +48,12 @@ ATTENTION = frozenset(
         "MistralForCausalLM",
         "Mistral3ForConditionalGeneration",
         "MixtralForCausalLM",
+        "NemotronForCausalLM",
         "OlmoForCausalLM",
         "Olmo2ForCausalLM",
         "Olmo3ForCausalLM",
         "OlmoeForCausalLM",
+        "OPTForCausalLM",
         "PhiForCausalLM",
         "Phi3ForCausalLM",
         "PhiMoEForCausalLM",
@@ -111,5 +114,48 @@ RECURRENT = frozenset(
         "Zamba2ForCausalLM",
     ]
 )
+
+# Two matrices in the feed-forward block (up and down), where the others have a gate beside them.
+UNGATED = frozenset(
+    [
+        "GPT2LMHeadModel",
+        "GPTNeoXForCausalLM",
+        "NemotronForCausalLM",
+        "OPTForCausalLM",
+        "PhiForCausalLM",
+        "Starcoder2ForCausalLM",
+    ]
+)
+
+# The last release that had an architecture (`_PREVIOUSLY_SUPPORTED_MODELS` in vLLM 0.32.0's registry).
+LAST_SEEN = {"Dots1ForCausalLM": (0, 23, 0)}
+
+# The first release that had an architecture: from memory, unverified, and so a doubt and no refusal.
+FIRST_SEEN = {
+    "Gemma3ForCausalLM": (0, 8, 0),
+    "Gemma3ForConditionalGeneration": (0, 8, 0),
+    "Mistral3ForConditionalGeneration": (0, 8, 0),
+    "Llama4ForCausalLM": (0, 8, 3),
+    "Llama4ForConditionalGeneration": (0, 8, 3),
+    "KimiVLForConditionalGeneration": (0, 8, 4),
+    "Qwen3ForCausalLM": (0, 8, 4),
+    "Qwen3MoeForCausalLM": (0, 8, 4),
+    "Glm4ForCausalLM": (0, 8, 5),
+    "Dots1ForCausalLM": (0, 9, 1),
+    "Ernie4_5ForCausalLM": (0, 9, 2),
+    "Ernie4_5_MoeForCausalLM": (0, 9, 2),
+    "SmolLM3ForCausalLM": (0, 9, 2),
+    "Exaone4ForCausalLM": (0, 10, 0),
+    "Glm4MoeForCausalLM": (0, 10, 0),
+    "GptOssForCausalLM": (0, 10, 1),
+    "SeedOssForCausalLM": (0, 10, 1),
+    "ApertusForCausalLM": (0, 11, 0),
+    "Olmo3ForCausalLM": (0, 11, 0),
+    "Qwen3VLForConditionalGeneration": (0, 11, 0),
+    "Qwen3VLMoeForConditionalGeneration": (0, 11, 0),
+    "MiniMaxM2ForCausalLM": (0, 11, 1),
+    "Ministral3ForCausalLM": (0, 12, 0),
+    "MistralLarge3ForCausalLM": (0, 12, 0),
+}
 
 MULTIMODAL_KEYS = ("vision_config", "audio_config", "vision_tower", "mm_vision_tower")

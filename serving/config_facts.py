@@ -18,10 +18,12 @@ def _names(*lines: str) -> frozenset[str]:
 
 
 KEPT = _names(
-    "architectures attention_chunk_size d_model dtype expert_ffn_hidden_size ffn_hidden_size",
+    "architectures attention_chunk_size d_model dtype expert_ffn_hidden_size ffn_dim ffn_hidden_size",
     "first_k_dense_replace decoder_sparse_step head_dim hidden_size hybrid intermediate_size kv_lora_rank",
     "model_max_length original_max_position_embeddings layer_types max_position_embeddings",
     "max_sequence_length model_type moe moe_intermediate_size moe_k moe_layer_freq moe_num_experts",
+    "interleave_moe_layer_step intermediate_size_mlp max_window_layers mlp_only_layers",
+    "moe_layer_interval moe_layer_start_index",
     "moe_top_k multi_query_group_num multimodal n_embd n_head n_inner n_layer n_positions no_rope_layers",
     "n_routed_experts n_shared_experts no_rope_layer_interval num_attention_heads num_experts",
     "num_experts_per_tok num_experts_per_token num_hidden_layers num_key_value_heads num_kv_heads",
@@ -31,7 +33,8 @@ KEPT = _names(
     "vocab_size",
 ) | {*RECURRENT_KEYS, *OTHER_MEMORY_KEYS}
 QUANTIZATION_KEPT = _names(
-    "quant_method quant_algo bits w_bit load_in_8bit kv_cache_quant_algo kv_cache_scheme config_groups"
+    "quant_method quant_algo bits w_bit load_in_8bit kv_cache_quant_algo kv_cache_scheme config_groups",
+    "group_size weight_block_size",
 )
 NESTED = ("text_config", "llm_config", "language_config")
 

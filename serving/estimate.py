@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from serving import support
 from serving.activation import (
     Batch,
     activation_bytes,
@@ -21,7 +22,8 @@ from serving.defaults import batch as default_batch
 from serving.gpus import GIB, Gpu, gpus
 from serving.kv_cache import BLOCK_TOKENS, Layout, layout
 from serving.model_config import DTYPE_BYTES, ModelFacts
-from serving.versions import Behaviour, behaviour
+from serving.support import online_not_modelled
+from serving.versions import LATEST_READ, Behaviour, behaviour
 from serving.vllm_args import VllmArgs, check_parallelism
 from serving.weights import Weights, weights
 
@@ -44,7 +46,21 @@ NOT_MODELLED = {
     "watermark_config": "watermarking",
     "diffusion_config": "diffusion decoding",
     "config": "arguments from a file inside the image",
+    "quantization_config": "quantisation by layer",
+    "num_gpu_blocks_override": "a number of KV cache blocks set by hand",
+    "enable_eplb": "copies of experts",
+    "offload_group_size": "weights outside the GPU",
+    "cpu_offload_params": "weights outside the GPU",
+    "kv_cache_dtype_skip_layers": "a KV cache of two types",
+    "kv_sharing_fast_prefill": "layers that share one KV cache",
+    "disable_sliding_window": "windows switched off",
+    "kv_offloading_size": "a KV cache outside the GPU",
+    "model_impl": "another implementation of the model",
+    "runner": "another use than generating text",
+    "convert": "another use than generating text",
 }
+# Values of those that change nothing.
+NO_CHANGE = {"model_impl": {"auto", "vllm"}, "runner": {"auto", "generate"}, "convert": {"auto", "none"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +194,7 @@ class Parts:
 
 def estimate(case: Case) -> Estimate:
     """The whole answer for one case. Raises BadSnapshotError when the sizes cannot be the model's."""
-    refusals = check_parallelism(case.args, heads=case.facts.heads, gpus=case.gpus)
+    refusals = refused(case)
     if refusals:
         return Estimate(verdict=NO, why=tuple(refusals))
     odd = not_modelled(case)
@@ -188,16 +204,28 @@ def estimate(case: Case) -> Estimate:
     return _answer(case, parts)
 
 
+def refused(case: Case) -> list[str]:
+    """Parallelism that the model or the machine cannot do."""
+    facts = case.facts
+    return check_parallelism(
+        case.args,
+        heads=facts.heads,
+        kv_heads=None if facts.latent_dim else facts.kv_heads,
+        layers=len(facts.layers),
+        gpus=case.gpus,
+    )
+
+
 def not_modelled(case: Case) -> list[str]:
     found = [
         f"--{name.replace('_', '-')} brings {what}, which is not modelled: memory unknown"
         for name, what in NOT_MODELLED.items()
-        if _asked(case.args.get(name))
+        if _asked(case.args.get(name)) and str(case.args.get(name)) not in NO_CHANGE.get(name, ())
     ]
     asked = str(case.args.get("kv_cache_dtype", "auto"))
     if asked not in FP8_CACHE | {"auto", "bfloat16", "float16"}:
         found.append(f"--kv-cache-dtype {asked} is not modelled: memory unknown")
-    return found
+    return [*found, *online_not_modelled(case.facts, case.args)]
 
 
 def _asked(value: Any) -> bool:
@@ -318,13 +346,14 @@ def judge(case: Case, parts: Parts, cache: Layout) -> tuple[str, list[str]]:
 def holds(case: Case) -> bool:
     """Whether the KV cache holds one request of the case's length with the estimate's error against it."""
     length = case.length
-    if (
-        length is None
-        or check_parallelism(case.args, heads=case.facts.heads, gpus=case.gpus)
-        or not_modelled(case)
-    ):
+    if length is None or refused(case) or not_modelled(case):
         return False
     return case.layout(case.batch.tokens).bytes_for(length) <= _sure(case, divide(case))
+
+
+def _whole(case: Case) -> float:
+    """A GPU's share of the files as they are."""
+    return case.stored / (case.tp * case.pp)
 
 
 def _sure(case: Case, parts: Parts) -> float:
@@ -341,14 +370,17 @@ def _cannot_run(case: Case) -> str | None:
         return f"{case.gpu.name} is older than what vLLM's images support (compute capability 7.0)"
     if case.gpu.capability < 8.0 and asked == "bfloat16":
         return f"{case.gpu.name} has no bfloat16: use --dtype half"
-    if case.gpu.capability < 7.5 and case.facts.quantization.method in {"awq", "fp8", "mxfp4"}:
-        return f"{case.gpu.name} has no kernels for {case.facts.quantization.method} in vLLM"
-    return None
+    return support.refusal(case.facts, case.gpu, case.args, case.version)
 
 
 def _doubts(case: Case, parts: Parts) -> list[str]:
     """Reasons why a case that fits on paper may not start."""
-    found = []
+    found = support.doubts(case.facts, case.gpu, case.args, case.version)
+    if parts.weights.loose and not case.version.since(0, 32) and _whole(case) > parts.budget:
+        found.append(
+            f"the files hold {_gib(_whole(case))} a GPU: versions before 0.32 may load all of it before they"
+            f" quantise it"
+        )
     outside = case.gpu.total_gib * GIB - parts.budget
     if not case.args.get("enforce_eager") and not case.version.graphs_in_budget:
         worst = graph_bytes_at_worst(case.facts, case.version, pp=case.pp, world=case.tp * case.pp)
@@ -374,6 +406,11 @@ def _doubts(case: Case, parts: Parts) -> list[str]:
 def cautions(case: Case, parts: Parts) -> list[str]:
     """What a person should know beside the verdict."""
     found = [*case.args.warnings, *parts.weights.notes]
+    if case.version.newer_than_read:
+        found.append(
+            f"vLLM {case.version.label} is newer than what this estimate was made for"
+            f" ({'.'.join(str(part) for part in LATEST_READ)}): taken to behave like it"
+        )
     if not case.version.known:
         found.append(
             f"vLLM version {case.version.label}: the numbers leave CUDA graphs outside the budget"

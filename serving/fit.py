@@ -99,6 +99,8 @@ def check(
 def _hardware(gpu: str | None, sku: str | None, gpus: int | None) -> tuple[Gpu, str, int | None]:
     if sku is None and gpu is None:
         raise ServingError("name the hardware: --gpu or --sku")
+    if gpus is not None and gpus < 1:
+        raise ServingError(f"--gpus is {gpus}: at least one GPU is needed")
     if sku is None:
         assert gpu is not None
         found = find_gpu(gpu)
@@ -106,7 +108,11 @@ def _hardware(gpu: str | None, sku: str | None, gpus: int | None) -> tuple[Gpu, 
     size: Sku = find_sku(sku)
     if size.gpu is None:
         raise ServingError(f"{size.name}: {size.gpu_text}. {size.note or ''}".strip())
-    return size.gpu, size.gpu.name, size.gpus if gpus is None else min(gpus, size.gpus)
+    if gpu is not None and find_gpu(gpu) != size.gpu:
+        raise ServingError(f"{size.name} has {size.gpu.name}, not {gpu}: give --gpu or --sku, not both")
+    if gpus is not None and gpus > size.gpus:
+        raise ServingError(f"{size.name} has {size.gpus} x {size.gpu.name}, not {gpus}: leave --gpus out")
+    return size.gpu, size.gpu.name, gpus or size.gpus
 
 
 def _advice(
@@ -123,15 +129,21 @@ def _advice(
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    answer = check(
-        options.config,
-        options.weights_bytes,
-        gpu=options.gpu,
-        sku=options.sku,
-        gpus=options.gpus,
-        vllm_args=options.vllm_args,
-        version=options.vllm_version,
-    )
+    try:
+        count = None if options.gpus is None else _whole("--gpus", options.gpus)
+        size = _whole("--weights-bytes", options.weights_bytes)
+    except ServingError as error:
+        answer = Answer(unknown(str(error)), None, options.gpu or options.sku)
+    else:
+        answer = check(
+            options.config,
+            size,
+            gpu=options.gpu,
+            sku=options.sku,
+            gpus=count,
+            vllm_args=options.vllm_args,
+            version=options.vllm_version,
+        )
     if options.json:
         print(json.dumps(answer.as_json(), indent=1))
     else:
@@ -141,19 +153,23 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _whole(name: str, word: str) -> int:
+    """Checked here and not by argparse, whose answer would be no JSON."""
+    try:
+        return int(word)
+    except ValueError:
+        raise ServingError(f"{name} is {word!r}: give a whole number.") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving.fit", description="Does a model fit on a GPU under vLLM?"
     )
     parser.add_argument("--config", required=True, help="the model's config.json")
-    parser.add_argument(
-        "--weights-bytes", required=True, type=int, help="sum of the safetensors files, in bytes"
-    )
+    parser.add_argument("--weights-bytes", required=True, help="sum of the safetensors files, in bytes")
     parser.add_argument("--gpu", help='a GPU by name, for example "A100 80GB"')
     parser.add_argument("--sku", help="an Azure instance type, for example Standard_NC24ads_A100_v4")
-    parser.add_argument(
-        "--gpus", type=int, help="how many GPUs there are (default: the SKU's, or as many as needed)"
-    )
+    parser.add_argument("--gpus", help="how many GPUs there are (default: the SKU's, or as many as needed)")
     parser.add_argument(
         "--vllm-args", default="", help="vLLM's arguments in one string, as VLLM_ARGS has them"
     )

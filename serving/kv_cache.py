@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import ceil
 
-from serving.model_config import FULL, ModelFacts
+from serving.model_config import CHUNKED, FULL, ModelFacts
 from serving.versions import Behaviour
 
 BLOCK_TOKENS = 16  # vLLM's default block on CUDA; kernels that use larger ones change only the rounding
@@ -67,6 +67,8 @@ class Layout:
         if kind == FULL or window is None:
             return ceil(length / self.block_tokens)
         in_flight = self.batched_tokens * self.behaviour.batches_in_flight
+        if kind == CHUNKED:  # chunks begin at the edge of a block
+            return ceil(min(window + in_flight, length) / self.block_tokens)
         held = min(window - 1 + in_flight, length)
         # One more: the window need not start at the edge of a block.
         return ceil(held / self.block_tokens) + 1

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT
+from serving.architectures import ATTENTION, LATENT, MULTIMODAL_KEYS, RECURRENT, UNGATED
 from serving.errors import UnknownModelError
 from serving.gpus import DATA
 from serving.quantization import Quantization, read_quantization
@@ -105,10 +105,16 @@ class ModelFacts:
     multi_rope: bool
     kv_cache_fp8: bool
     latent_ranks: Mapping[str, int] = field(default_factory=dict)
+    gated: bool = True  # three matrices in the feed-forward block, else two
 
     @property
     def dtype_bytes(self) -> int:
         return DTYPE_BYTES[self.dtype]
+
+    @property
+    def dense(self) -> int:
+        """How many layers have a feed-forward block of their own and no experts."""
+        return len(self.layers) - (self.experts.layers if self.experts else 0)
 
 
 def read_config(path: Path | str) -> ModelFacts:
@@ -140,11 +146,12 @@ def facts(raw: Any) -> ModelFacts:
     heads = _optional(text, "num_attention_heads", "n_head")
     latent = _latent_dim(text, architecture)
     head_dim = None if latent else _head_dim(text, hidden, heads)
+    experts = _experts(text, architecture, count)
     return ModelFacts(
         architecture=architecture or "not named",
         layers=_layers(text, architecture, count),
         hidden=hidden,
-        intermediate=_optional(text, "intermediate_size", "ffn_hidden_size", "n_inner"),
+        intermediate=_intermediate(text, architecture, hidden, experts, count),
         vocab=_number(text, "vocab_size", fallback=raw),
         kv_heads=1 if latent else _kv_heads(text, heads),
         heads=heads,
@@ -153,7 +160,7 @@ def facts(raw: Any) -> ModelFacts:
         dtype=_dtype(raw, text),
         tied=_tied(raw, text),
         lengths=_lengths(raw, text),
-        experts=_experts(text, count),
+        experts=experts,
         quantization=read_quantization(raw, text),
         multimodal=bool(raw.get("multimodal")) or any(raw.get(key) for key in MULTIMODAL_KEYS),
         parameters=_optional(raw, "param_count"),
@@ -162,6 +169,7 @@ def facts(raw: Any) -> ModelFacts:
         in json.dumps(text.get("rope_scaling") or text.get("rope_parameters") or {}),
         kv_cache_fp8=_kv_cache_fp8(raw, text),
         latent_ranks=_latent_ranks(text) if latent else {},
+        gated=architecture not in UNGATED,
     )
 
 
@@ -323,8 +331,10 @@ def _tied(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     if value is None:
         # transformers' default is True; Llama, Mistral, Qwen and most others set False in their own classes.
         names = str(raw.get("architectures")) + str(raw.get("model_type"))
-        return "emma" in names or "ohere" in names
-    return bool(value)
+        return any(part in names for part in ("emma", "ohere", "GPT2", "OPTFor"))
+    if not isinstance(value, bool):
+        raise UnknownModelError(f"tie_word_embeddings in config.json is {value!r}, not true or false.")
+    return value
 
 
 # The stated length is the scaled one already (`_get_and_verify_max_len`).
@@ -345,7 +355,13 @@ def _lengths(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Lengths:
     scaled, short, yarn = length, None, False
     for scaling in _rope_settings(text):
         kind, factor = scaling.get("rope_type") or scaling.get("type"), scaling.get("factor")
+        if kind is not None and not isinstance(kind, str):
+            raise UnknownModelError(f"the type of RoPE scaling in config.json is {kind!r}, not a name.")
         times = _share(factor, "the factor of RoPE scaling", 10_000.0)
+        if times is None and kind in {"yarn", "linear", "dynamic"}:
+            raise UnknownModelError(
+                f"RoPE scaling of type {kind} in config.json has no factor: length unknown."
+            )
         if kind in {"longrope", "su"}:
             short = _optional(text, "original_max_position_embeddings")
         elif kind == "yarn" and times:
@@ -380,7 +396,22 @@ def _kv_cache_fp8(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return str(config.get("kv_cache_quant_algo") or "").upper() == "FP8"
 
 
-def _experts(text: Mapping[str, Any], layers: int) -> Experts | None:
+def _intermediate(
+    text: Mapping[str, Any], architecture: str | None, hidden: int, experts: Experts | None, layers: int
+) -> int | None:
+    """The width of the dense feed-forward blocks; None where no layer has one."""
+    names = ("intermediate_size_mlp", "intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner")
+    found = _optional(text, *names)
+    if found is None and architecture == "GPT2LMHeadModel":
+        return 4 * hidden  # what its class makes of `n_inner: null`
+    if found is None and (experts is None or experts.layers < layers):
+        raise UnknownModelError(
+            "config.json has no intermediate_size: the memory cannot be worked out without it."
+        )
+    return found
+
+
+def _experts(text: Mapping[str, Any], architecture: str | None, layers: int) -> Experts | None:
     short = text.get("moe")
     if isinstance(short, Mapping):
         width = _optional(short, "moe_intermediate") or _number(text, "intermediate_size")
@@ -388,24 +419,33 @@ def _experts(text: Mapping[str, Any], layers: int) -> Experts | None:
     count = _optional(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     if not count or count == 1:
         return None
-    top_k = _optional(text, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_k") or 1
+    top_k = _number(text, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_k")
     width = _optional(text, "moe_intermediate_size", "expert_ffn_hidden_size") or _number(
         text, "intermediate_size"
     )
-    dense = text.get("first_k_dense_replace") or 0
-    step = _optional(text, "decoder_sparse_step", "moe_layer_freq") or 1
-    sparse = (layers - int(dense)) // step if isinstance(dense, int) else layers
+    dense = text.get("first_k_dense_replace") or text.get("moe_layer_start_index") or 0
+    step = _optional(text, *STEPS) or 1
+    sparse = (layers - min(int(dense), layers)) // step if isinstance(dense, int) else layers
+    only_dense = text.get("mlp_only_layers")
+    sparse = max(1, sparse - len(only_dense)) if isinstance(only_dense, list) else max(1, sparse)
     shared = _optional(text, "shared_expert_intermediate_size")
     if shared is None:
-        number = text.get("n_shared_experts") or 0
-        shared = width * number if isinstance(number, int) else 0
+        number = text.get("n_shared_experts") or text.get("moe_num_shared_experts") or 0
+        if str(architecture).startswith("Llama4"):
+            number = 1  # Llama4MoE always has one beside those that are chosen
+        shared = width * number if isinstance(number, int) and 0 <= number < 2**20 else 0
     return Experts(count, top_k, width, sparse, shared)
+
+
+# Every how manyth layer has experts.
+STEPS = ("decoder_sparse_step", "moe_layer_freq", "interleave_moe_layer_step", "moe_layer_interval")
 
 
 def _layers(text: Mapping[str, Any], architecture: str | None, count: int) -> tuple[Layer, ...]:
     """One entry a layer, in order. The rules are those of the model classes in transformers and vLLM."""
     window = text.get("sliding_window")
-    if text.get("use_sliding_window") is False:
+    # Qwen's classes switch the window off unless they are told; the others have no such key.
+    if not text.get("use_sliding_window", not str(architecture).startswith("Qwen")):
         window = None
     chunk = _optional(text, "attention_chunk_size")
     kinds = text.get("layer_types")
@@ -423,8 +463,16 @@ def _layers(text: Mapping[str, Any], architecture: str | None, count: int) -> tu
             return tuple(Layer(CHUNKED, chunk) if mark else Layer(FULL) for mark in marks)
         interval = _optional(text, "no_rope_layer_interval") or 4
         return tuple(Layer(FULL) if (i + 1) % interval == 0 else Layer(CHUNKED, chunk) for i in range(count))
-    if not isinstance(window, int) or window <= 0:
+    if not isinstance(window, int) or isinstance(window, bool) or window <= 0:
         return (Layer(FULL),) * count
+    if str(architecture).startswith("Qwen"):
+        whole = text.get("max_window_layers")
+        if whole == 0 or (isinstance(whole, int) and whole >= count):
+            return (Layer(FULL) if whole else Layer(SLIDING, window),) * count
+        raise UnknownModelError(
+            f"max_window_layers is {whole!r} for {count} layers: vLLM does not serve Qwen with a window"
+            " on some of the layers, so the memory is unknown."
+        )
     pattern = _optional(text, "sliding_window_pattern")
     if pattern is None and architecture in {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"}:
         pattern = 6

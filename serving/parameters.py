@@ -29,14 +29,15 @@ class Parameters:
 
 def count_parameters(facts: ModelFacts) -> Parameters:
     layers = len(facts.layers)
+    matrices = 3 if facts.gated else 2
     routed = dense = 0
     if facts.experts:
         experts = facts.experts
         routed = experts.layers * experts.count * 3 * facts.hidden * experts.width
         dense += experts.layers * (3 * facts.hidden * experts.shared_width + facts.hidden * experts.count)
-        dense += (layers - experts.layers) * 3 * facts.hidden * (facts.intermediate or 0)
+        dense += facts.dense * matrices * facts.hidden * (facts.intermediate or 0)
     else:
-        dense += layers * 3 * facts.hidden * (facts.intermediate or 4 * facts.hidden)
+        dense += layers * matrices * facts.hidden * (facts.intermediate or 4 * facts.hidden)
     exact = facts.heads is not None and facts.intermediate is not None
     return Parameters(
         embedding=facts.vocab * facts.hidden,

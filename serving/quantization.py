@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serving.errors import UnknownModelError
@@ -16,13 +16,14 @@ from serving.errors import UnknownModelError
 
 @dataclass(frozen=True)
 class Quantization:
-    """`method` is vLLM's name for it (None.
+    """`method` is vLLM's name for it (None: not quantised), `bits` per stored linear weight (None: unknown).
 
-    Not quantised), `bits` per stored linear weight (None: not known).
+    `group`: how many neighbouring weights share a scale, which tensor parallelism must not cut.
     """
 
     method: str | None
     bits: float | None
+    group: int | None = None
 
 
 NONE = Quantization(None, None)
@@ -53,6 +54,21 @@ def read_quantization(raw: Mapping[str, Any], text: Mapping[str, Any]) -> Quanti
         raise UnknownModelError(
             "quantization_config in config.json is not an object; download config.json again."
         )
+    return replace(_read(config), group=_group(config))
+
+
+def _group(config: Mapping[str, Any]) -> int | None:
+    """`group_size` (AWQ, GPTQ), the sides of FP8's blocks, or the groups of compressed-tensors."""
+    blocks, parts = config.get("weight_block_size"), config.get("config_groups")
+    found = [config.get("group_size"), *(blocks if isinstance(blocks, list) else [])]
+    for part in parts.values() if isinstance(parts, Mapping) else []:
+        weights = part.get("weights") if isinstance(part, Mapping) else None
+        found.append(weights.get("group_size") if isinstance(weights, Mapping) else None)
+    sizes = [size for size in found if isinstance(size, int) and not isinstance(size, bool) and size > 0]
+    return max(sizes, default=None)
+
+
+def _read(config: Mapping[str, Any]) -> Quantization:
     method = str(config.get("quant_method") or config.get("quant_algo") or "unknown").lower()
     bits = config.get("bits") or config.get("w_bit")
     if isinstance(bits, int | float) and not isinstance(bits, bool):

@@ -30,6 +30,10 @@ class Behaviour:
         return self.version is not None
 
     @property
+    def newer_than_read(self) -> bool:
+        return self.version is not None and self.version[:2] > LATEST_READ[:2]
+
+    @property
     def v1_engine(self) -> bool:
         """V1 is the default engine since 0.8.0 (release notes).
 

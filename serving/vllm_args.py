@@ -37,6 +37,7 @@ OWNED = {
     " variable HF_TOKEN a Key Vault reference",
     "root_path": "the scoring route `/` passes every path through as it is",
 }
+DOCUMENTS = ("config", "kwargs", "overrides", "params")
 TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -109,6 +110,18 @@ def arguments(table: str) -> dict[str, Argument]:
     }
 
 
+@cache
+def quantizations(version: str | None) -> tuple[frozenset[str], frozenset[str]] | None:
+    """The methods that a version has and those that it wants to be asked for; None where no list was read.
+
+    A version without a list of its own gets the nearest older one's.
+    """
+    raw = json.loads((DATA / "vllm_args" / f"{nearest_table(version)[0]}.json").read_text())
+    if "quantization_methods" not in raw:
+        return None
+    return frozenset(raw["quantization_methods"]), frozenset(raw["deprecated_quantization_methods"])
+
+
 def split(text: str) -> list[str]:
     """Words as a POSIX shell makes them of VLLM_ARGS (the launcher does the same)."""
     try:
@@ -132,6 +145,11 @@ class _Parser:
 
     def __init__(self, table: dict[str, Argument], name: str, exact: bool, allow_owned: bool) -> None:
         self.by_flag = {flag: argument for argument in table.values() for flag in argument.flags}
+        self.flags = set(self.by_flag) | {
+            "--no-" + flag.removeprefix("--")
+            for flag, argument in self.by_flag.items()
+            if argument.kind == "boolean" and flag.startswith("--")
+        }
         self.table, self.exact, self.allow_owned = name, exact, allow_owned
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
@@ -159,6 +177,8 @@ class _Parser:
         flag, equals, inline = word.partition("=")
         name, dot, path = self._spelling(flag)
         negated = False
+        if name not in self.flags:
+            name = self._written_out(name)
         argument = self.by_flag.get(name)
         if argument is None and name.startswith("--no-"):
             argument = self.by_flag.get("--" + name.removeprefix("--no-"))
@@ -183,6 +203,16 @@ class _Parser:
         """vLLM takes underscores for dashes; what follows a dot is a key inside a JSON argument and stays."""
         head, dot, path = flag.partition(".")
         return (head.replace("_", "-") if head.startswith("--") else head), dot, path
+
+    def _written_out(self, name: str) -> str:
+        """argparse takes the beginning of a long name where only one argument starts like that."""
+        found = sorted(flag for flag in self.flags if len(name) > 3 and flag.startswith(name))
+        if len(found) != 1 or not name.startswith("--"):
+            return name
+        self.warnings.append(
+            f"{name} is short for {found[0]}: write it out, another version may have more of them"
+        )
+        return found[0]
 
     def _unknown(self, name: str, has_value: bool) -> None:
         near = difflib.get_close_matches(name, self.by_flag, n=1, cutoff=0.8)
@@ -278,7 +308,9 @@ def convert(argument: Argument, name: str, word: str) -> Value:
     elif argument.kind == "json":
         value = _json(name, word)
     else:
-        value = _json_or_text(word) if word.startswith("{") else word
+        # Some tables call a document a string; a plain name stays what it is.
+        document = word.startswith("{") and any(part in argument.dest for part in DOCUMENTS)
+        value = _json_or_text(word) if document else word
     if argument.choices and str(value) not in argument.choices:
         near = difflib.get_close_matches(str(value), argument.choices, n=1, cutoff=0.0)
         hint = f"; nearest: {near[0]}" if near else ""
@@ -299,7 +331,7 @@ def _whole_number(name: str, word: str) -> int:
                 return int(word[:-1]) * SUFFIXES[word[-1]]
             return int(float(word[:-1]) * SUFFIXES[word[-1]])
         return int(word)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{name} needs a whole number (32768, 32k or 32K), not {word!r}") from None
 
 
@@ -325,13 +357,29 @@ def _is_number(word: str) -> bool:
     return True
 
 
+COUNTS = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "data_parallel_size",
+    "decode_context_parallel_size",
+    "prefill_context_parallel_size",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "block_size",
+    "kv_cache_memory_bytes",
+)
+
+
 def contradictions(values: Mapping[str, Value]) -> list[str]:
     """Pairs that cannot both hold, and values outside their range."""
     found = []
-    for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "max_num_seqs"):
+    for name in COUNTS:
         value = values.get(name)
         if isinstance(value, int) and value < 1:
             found.append(f"{_long(name)} is {value}: it must be at least 1")
+    length = values.get("max_model_len")
+    if isinstance(length, int) and length < 1 and length != -1:
+        found.append(f"--max-model-len is {length}: it must be at least 1, or -1 (auto) for what fits")
     share = values.get("gpu_memory_utilization")
     if isinstance(share, float) and not 0 < share <= 1:
         found.append(
@@ -343,7 +391,6 @@ def contradictions(values: Mapping[str, Value]) -> list[str]:
             f"--max-num-batched-tokens {tokens} is below --max-num-seqs {seqs}:"
             " every sequence of a step needs a token"
         )
-    length = values.get("max_model_len")
     whole = values.get("enable_chunked_prefill") is False
     if whole and isinstance(length, int) and isinstance(tokens, int) and tokens < length:
         found.append(
@@ -361,10 +408,17 @@ def contradictions(values: Mapping[str, Value]) -> list[str]:
     return found
 
 
-def check_parallelism(args: VllmArgs, *, heads: int | None, gpus: int | None) -> list[str]:
+def check_parallelism(
+    args: VllmArgs,
+    *,
+    heads: int | None,
+    gpus: int | None,
+    kv_heads: int | None = None,
+    layers: int | None = None,
+) -> list[str]:
     """Sentences about parallelism that the model or the machine cannot do.
 
-    `heads`: attention (query) heads.
+    `heads`: attention (query) heads, `kv_heads`: key and value heads.
     """
     tp, pp, dp = (args.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline", "data"))
     found = []
@@ -374,6 +428,13 @@ def check_parallelism(args: VllmArgs, *, heads: int | None, gpus: int | None) ->
             f"--tensor-parallel-size {tp} does not divide the model's {heads} attention heads;"
             f" possible: {', '.join(possible)}"
         )
+    elif kv_heads and kv_heads % tp and tp % kv_heads:
+        found.append(
+            f"--tensor-parallel-size {tp} neither divides the model's {kv_heads} key and value heads nor is a"
+            " multiple of them"
+        )
+    if layers and pp > layers:
+        found.append(f"--pipeline-parallel-size {pp} is more stages than the model's {layers} layers")
     need = tp * pp * dp
     if gpus is not None and need > gpus:
         parts = " x ".join(str(n) for n in (tp, pp, dp) if n > 1) or "1"

@@ -17,7 +17,15 @@ from serving.kv_cache import stage_layers
 from serving.model_config import DTYPE_BYTES, ModelFacts
 from serving.parameters import Parameters, count_parameters
 
-LOAD_TIME_BITS = {"fp8": 8.0, "bitsandbytes": 4.5, "int8": 8.0}  # 4.5: 4 bits and an fp32 scale per 64 values
+# 4.5: 4 bits and an fp32 scale per 64 values.
+LOAD_TIME_BITS = {
+    "bitsandbytes": 4.5,
+    "fp8": 8.0,
+    "fp8_per_block": 8.0,
+    "fp8_per_channel": 8.0,
+    "fp8_per_tensor": 8.0,
+    "int8_per_channel_weight_only": 8.0,
+}
 
 
 @dataclass(frozen=True)
@@ -85,14 +93,12 @@ def _total(facts: ModelFacts, counts: Parameters) -> int:
 
 
 def _stored_twice(facts: ModelFacts, stored: int, counts: Parameters) -> bool:
-    """Tied, but the file is larger than one embedding allows (0.75 of it.
-
-    Norms and small towers are not counted).
-    """
+    """Tied, but the file is as large as two embeddings make it (0.75 of one: norms are not counted)."""
     if not facts.tied or facts.multimodal or facts.quantization.method:
         return False
     once = facts.parameters or counts.total(tied=True)
-    return stored >= (once + 0.75 * counts.embedding) * facts.dtype_bytes
+    least, most = once + 0.75 * counts.embedding, 1.1 * (once + counts.embedding)
+    return least * facts.dtype_bytes <= stored <= most * facts.dtype_bytes
 
 
 def _stored_bytes(facts: ModelFacts, stored: int, counts: Parameters) -> int:

@@ -1,4 +1,4 @@
-"""Write the table of vLLM's serving arguments from vLLM's own parser.
+"""Write the table of vLLM's serving arguments from vLLM's own parser, and its list of quantisations.
 
 Run it with an interpreter that has vLLM installed (any build: CPU is enough), not with this project's:
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import vllm
+from vllm.model_executor.layers import quantization
 
 # vLLM moved both between these modules; the newest place first.
 PARSER_MODULES = ("vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args")
@@ -88,6 +89,8 @@ def table() -> dict[str, Any]:
     return {
         "version": vllm.__version__,
         "source": f"make_arg_parser() of the installed vllm {vllm.__version__}",
+        "quantization_methods": sorted(quantization.QUANTIZATION_METHODS),
+        "deprecated_quantization_methods": sorted(quantization.DEPRECATED_QUANTIZATION_METHODS),
         "arguments": dict(sorted(arguments.items())),
     }
 

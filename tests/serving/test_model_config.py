@@ -134,7 +134,14 @@ class TestLayers:
     def test_a_window_that_is_switched_off(self) -> None:
         config = {**QWEN3_8B, "sliding_window": 4096}
         assert set(facts({**config, "use_sliding_window": False}).layers) == {Layer("full")}
-        assert set(facts(config).layers) == {Layer("sliding", 4096)}
+        assert set(facts(config).layers) == {Layer("full")}  # Qwen's classes want to be told
+        told = {**config, "use_sliding_window": True}
+        assert set(facts({**told, "max_window_layers": 0}).layers) == {Layer("sliding", 4096)}
+        assert set(facts({**told, "max_window_layers": 36}).layers) == {Layer("full")}
+        with pytest.raises(UnknownModelError, match="some of the layers"):
+            facts({**told, "max_window_layers": 28})
+        mistral = {**config, "architectures": ["MistralForCausalLM"]}
+        assert set(facts(mistral).layers) == {Layer("sliding", 4096)}
 
     def test_chunked_attention(self) -> None:
         found = facts({**QWEN3_8B, "attention_chunk_size": 8192}).layers

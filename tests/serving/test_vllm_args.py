@@ -191,3 +191,31 @@ WORDS = "-tp --enforce-eager -cc.a.b -cc {} [1] 3 --no-seed a=b --port = - -- --
 def test_any_order_of_words_is_read_or_refused(words: list[str]) -> None:
     with suppress(BadArgumentsError):
         parse(words, version="0.32.0").normalised()
+
+
+class TestBeginnings:
+    """argparse takes the beginning of a long name, so vLLM does."""
+
+    @pytest.mark.parametrize(
+        ("text", "values"),
+        [
+            ("--tensor-par 2", {"tensor_parallel_size": 2}),
+            ("--tensor_par=2", {"tensor_parallel_size": 2}),
+            ("--enforce", {"enforce_eager": True}),
+            ("--no-enable-prefix-cach", {"enable_prefix_caching": False}),
+        ],
+    )
+    def test_of_one_name_only(self, text: str, values: dict[str, object]) -> None:
+        found = parse(text, version="0.32.0")
+        assert dict(found.values) == values
+        assert "write it out" in found.warnings[0]
+
+    @pytest.mark.parametrize("text", ["--max-num 3", "--tp 2", "-tp2", "--", "---"])
+    def test_of_several_or_none(self, text: str) -> None:
+        with pytest.raises(BadArgumentsError):
+            parse(text, version="0.32.0")
+
+    @pytest.mark.parametrize("text", ["--api-k x", "--por 9000", "--ssl-certf x"])
+    def test_they_are_no_way_around(self, text: str) -> None:
+        with pytest.raises(BadArgumentsError, match="may not be given"):
+            parse(text, version="0.32.0")
