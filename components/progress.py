@@ -89,7 +89,7 @@ def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
 
 
 def log_text(deployment_id: str, tail: int) -> str:
-    """The log of the inference server: stages, events, then its last `tail` lines; "" when there is none yet."""
+    """The log of the inference server: stages, events, its last `tail` lines; "" when there is none yet."""
     from providers import credentials
 
     body = {"containerType": "InferenceServer", "tail": tail}
@@ -98,7 +98,7 @@ def log_text(deployment_id: str, tail: int) -> str:
 
 
 def stage_of(text: str) -> str:
-    """Where a deployment is, from its log: the first stage that has not succeeded and the container's last line.
+    """Where a deployment is, from its log: the first stage that has not succeeded, the container's last line.
 
     A text without stages is the container's log alone.
     """

@@ -160,6 +160,11 @@ class Project:
     def run(self, *arguments: str, principal: str = "deployer", check: bool = True) -> Result:
         return _run([*_pulumi(), *arguments], self.folder, self.environment(principal), check)
 
+    def python(self, *arguments: str) -> Result:
+        """A Python program in the project's folder that finds the stack as `make chat` lets it."""
+        more = {"PULUMI": shlex.join(_pulumi()), "PULUMI_STACK": self.stack}
+        return _run([sys.executable, *arguments], self.folder, self.environment() | more, check=True)
+
     def up(self, *flags: str, check: bool = True) -> Result:
         return self.run("up", "--yes", "--skip-preview", "--stack", self.stack, *flags, check=check)
 

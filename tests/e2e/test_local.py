@@ -39,6 +39,12 @@ def test_clients_may_send_the_short_name_and_the_path(client: Client) -> None:
         assert client.chat("Hello?", name).status_code == 200, name
 
 
+@pytest.mark.parametrize("example", ["chat", "with_openai"])
+def test_the_examples_ask_it(local: Project, example: str) -> None:
+    answer = local.python("-m", f"examples.client.{example}", "How are you?")
+    assert answer.text == "This is the stand-in server.\n"
+
+
 def test_a_wrong_key_is_refused(client: Client) -> None:
     answer = client.request("GET", "/v1/models", headers={"Authorization": "Bearer wrong"})
     assert answer.status_code == 401
