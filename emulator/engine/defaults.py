@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ class DefaultProviders:
     ):
         self._deployment = deployment
         self._config = config
-        self._installed = installed
+        self._installed = cache(installed)
         self._known: dict[ProviderRequest, asyncio.Task[str]] = {}
 
     def complete(self, request: ProviderRequest) -> ProviderRequest:

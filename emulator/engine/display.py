@@ -91,6 +91,7 @@ class Display:
         self._title = title
         self._preview = preview
         self._look = look
+        self.debug = look.debug
         self._running: dict[tuple[str, str], _Row] = {}
         self._diagnostics: list[tuple[str, str, str]] = []
         self._output_change: tuple[Properties, Properties] | None = None

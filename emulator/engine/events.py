@@ -19,16 +19,24 @@ _STATUS = {"ok": 0, "partial": 1, "unknown": 2}
 
 
 class EventStream:
-    """Makes events and hands them to every sink. Secrets are blinded unless the user asked to see them."""
+    """Makes events and hands them to every sink. Secrets are blinded unless the user asked to see them.
+
+    What costs much and only some sinks want, they ask for by attributes: `states` is the resources' states in
+    the events of steps, `debug` are the program's debug messages.
+    """
 
     def __init__(self, preview: bool, show_secrets: bool) -> None:
         self._preview = preview
         self._show_secrets = show_secrets
+        self._states = False
+        self.debug = False
         self._sinks: list[Callable[[str, Event, Step | None, bool], None]] = []
 
     def subscribe(self, sink: Callable[[str, Event, Step | None, bool], None]) -> None:
         """A sink takes (kind, payload, step if any, whether the step is internal)."""
         self._sinks.append(sink)
+        self._states |= getattr(sink, "states", False)
+        self.debug |= getattr(sink, "debug", False)
 
     def emit(self, kind: str, payload: Event, step: Step | None = None, internal: bool = False) -> None:
         for sink in self._sinks:
@@ -81,9 +89,9 @@ class EventStream:
             "op": op,
             "urn": step.urn,
             "type": step.res.type,
-            "old": self.state(step.old),
-            "new": self.state(step.new),
         }
+        if self._states:
+            out |= {"old": self.state(step.old), "new": self.state(step.new)}
         if step.keys:
             out["keys"] = list(step.keys)
         if step.diffs:
@@ -137,6 +145,8 @@ def detailed(diff: dict[str, PropertyDiff] | None) -> Event | None:
 
 class EventLog:
     """One JSON document a line, each with its number and time, as the CLI's --event-log writes them."""
+
+    states = debug = True
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

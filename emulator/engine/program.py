@@ -2,6 +2,11 @@
 
 Importing the SDK takes longer than everything the engine does to get ready, so the process is started first
 and is told afterwards, on its standard input, where the engine listens and what to run.
+
+Before an update that refreshes, the program is told at once (`begin`), and imports what it needs while the
+resources are read. Nothing of that can be seen: its registrations wait for the refresh to be over, because
+nobody takes them before, and what it says is held back until then. If the refresh fails, it is killed
+unheard.
 """
 
 from __future__ import annotations
@@ -40,19 +45,21 @@ def launch(interpreter: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 class Program:
-    """One run. `report` takes (severity, urn, message)."""
+    """One run. `report` takes (severity, urn, message), and of `said` a stream and ephemeral, too."""
 
     def __init__(
         self,
         process: subprocess.Popen[bytes],
         info: RunInfo,
         monitor: Monitor,
-        report: Callable[[str, str, str], None],
+        report: Callable[..., None],
     ) -> None:
         self._process = process
         self._info = info
         self._monitor = monitor
         self._report = report
+        self._told = False
+        self._held: list[tuple[Any, ...]] | None = []  # None: what it says is passed on
         self._exit: asyncio.Future[int] | None = None
         self._pumps: list[asyncio.Task[None]] = []
         self._shown_error = False
@@ -61,7 +68,7 @@ class Program:
         info = self._info
         document = {
             "monitor": info.monitor,
-            "engine": info.engine,
+            "engine": info.program_engine or info.engine,
             "project": info.project,
             "stack": info.stack,
             "organization": info.organization,
@@ -70,18 +77,36 @@ class Program:
             "program": str(info.program),
             "parallel": info.parallel,
             "dry_run": info.preview,
+            "debug": info.debug,
             "config": info.config,
             "secret_keys": info.secret_keys,
         }
         return json.dumps(document).encode() + b"\n"
 
-    async def run(self, deployment: Deployment) -> None:
-        """Until the program has registered everything. It may go on serving hooks until `stop`."""
-        loop = asyncio.get_running_loop()
+    def begin(self) -> None:
+        """Let it run. What it asks of the engine waits for `run`."""
+        if self._told:
+            return
+        self._told = True
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(self._instructions())
             self._process.stdin.close()
+
+    def said(self, *message: Any) -> None:
+        """Something that the program logs through the engine."""
+        if self._held is None:
+            self._report(*message)
+        else:
+            self._held.append(message)
+
+    async def run(self, deployment: Deployment) -> None:
+        """Until the program has registered everything. It may go on serving hooks until `stop`."""
+        loop = asyncio.get_running_loop()
+        self.begin()
+        held, self._held = self._held or [], None
+        for message in held:
+            self._report(*message)
         self._pumps = [
             asyncio.ensure_future(self._pump(self._process.stdout, "info")),
             asyncio.ensure_future(self._pump(self._process.stderr, "info#err")),

@@ -1,7 +1,9 @@
 """Providers as resources: their configuration is checked, compared and applied like any resource's inputs.
 
 A provider process takes its configuration once. So a check runs on any process of the right plugin, and
-applying a configuration takes one that has none yet. Processes can be started ahead of need (`warm`).
+applying a configuration takes one that has none yet. Processes can be started ahead of need (`warm`). A
+process that a refresh has configured already answers the check of that very configuration, so that a command
+without changes starts each plugin once.
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ class Registry:
         self.engine_address = ""
         self._providers: dict[tuple[str, str], Provider] = {}
         self._unconfigured: dict[str, Provider] = {}
+        self._configurations: dict[tuple[str, str], tuple[PluginSpec, Properties]] = {}
         self._aliases: dict[str, str] = {}
         self._warm: dict[tuple[str, str, str], list[asyncio.Task[PluginProvider]]] = defaultdict(list)
         self._processes: list[PluginProcess] = []
@@ -125,19 +128,29 @@ class Registry:
     async def check(
         self, urn: str, olds: Properties | None, news: Properties, preview: bool, seed: bytes
     ) -> Checked:
-        provider = await self._take(PluginSpec(urn, news))
+        running = self._running(urn, news)
+        provider = running or await self._take(PluginSpec(urn, news))
         checked = Checked(dict(visible(news)))
         if isinstance(provider, PluginProvider):
             checked = await provider.check_config(urn, visible(olds or {}), visible(news))
         if checked.failures:
             return checked
-        self._unconfigured[urn] = provider
+        if running is None:
+            self._unconfigured[urn] = provider
         inputs = checked.inputs
         if "version" in news and inputs.setdefault("version", news["version"]) != news["version"]:
             raise EngineError(f"provider {urn!r} attempted to change its version to {inputs['version']!r}")
         if INTERNAL in news:
             inputs[INTERNAL] = news[INTERNAL]
         return Checked(inputs)
+
+    def _running(self, urn: str, news: Properties) -> Provider | None:
+        """The process that runs for this provider resource already, with exactly these inputs."""
+        wanted = PluginSpec(urn, news).key
+        for (known, id), (spec, inputs) in self._configurations.items():
+            if known == urn and spec.key == wanted and same(inputs, visible(news)):
+                return self._providers.get((known, id))
+        return None
 
     async def diff(
         self,
@@ -175,7 +188,7 @@ class Registry:
             self._give_back(state.urn, state.inputs, unconfigured)
             return
         provider = unconfigured or await self._take(PluginSpec(state.urn, state.inputs))
-        self._configure(provider, state.urn, state.id, visible(state.inputs))
+        self._configure(provider, state.urn, state.id, state.inputs)
 
     def _give_back(self, urn: str, inputs: Properties, provider: Provider | None) -> None:
         if isinstance(provider, PluginProvider) and not provider.is_configured:
@@ -185,13 +198,14 @@ class Registry:
 
     def _configure(self, provider: Provider, urn: str, id: str, inputs: Properties) -> None:
         if isinstance(provider, PluginProvider):
-            provider.configure(urn, id, inputs)
+            provider.configure(urn, id, visible(inputs))
+            self._configurations[(urn, id)] = PluginSpec(urn, inputs), visible(inputs)
         self._set(urn, id, provider)
 
     async def create(self, urn: str, inputs: Properties, timeout: float, preview: bool) -> Result:
         provider = self._unconfigured.pop(urn, None) or await self._take(PluginSpec(urn, inputs))
         id = UNKNOWN_STRING if preview else str(uuid.uuid4())
-        self._configure(provider, urn, id, visible(inputs))
+        self._configure(provider, urn, id, inputs)
         return Result(id, visible(inputs))
 
     async def update(
@@ -206,13 +220,14 @@ class Registry:
         ignore: list[str],
     ) -> Result:
         provider = self._unconfigured.pop(urn, None) or await self._take(PluginSpec(urn, news))
-        self._configure(provider, urn, id, visible(news))
+        self._configure(provider, urn, id, news)
         return Result(id, visible(news))
 
     async def delete(
         self, urn: str, id: str, inputs: Properties, outputs: Properties, timeout: float
     ) -> None:
         self._providers.pop((urn, id), None)
+        self._configurations.pop((urn, id), None)
 
     async def read(
         self, urn: str, id: str, inputs: Properties | None, state: Properties, timeout: float

@@ -9,7 +9,9 @@ from pathlib import Path
 
 @dataclass
 class RunInfo:
-    """`finished` is set when the deployment is over and the program, which may still serve hooks, can end."""
+    """`finished` is set when the deployment is over and the program, which may still serve hooks, can end.
+    `debug`: somebody takes the program's debug messages.
+    """
 
     project: str
     stack: str
@@ -21,6 +23,8 @@ class RunInfo:
     preview: bool
     parallel: int
     organization: str = "organization"
+    debug: bool = False
     monitor: str = ""
     engine: str = ""
+    program_engine: str = ""  # where the program logs, if that is not where plugins do
     finished: asyncio.Event = field(default_factory=asyncio.Event)

@@ -63,6 +63,15 @@ def event_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def packages_of(python: str) -> list[Path]:
+    """Where an interpreter finds its packages. Asked of it, unless it is the one that runs this."""
+    if os.path.abspath(python) == os.path.abspath(sys.executable):
+        return [Path(entry) for entry in sys.path if entry.endswith("-packages")]
+    script = "import json,sys;print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
+    found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
+    return [Path(entry) for entry in json.loads(found.stdout or "[]")]
+
+
 class Session:
     """`sinks` get every event. `program` is a process started ahead of time, or None."""
 
@@ -108,6 +117,7 @@ class Session:
         callbacks = Callbacks()
         port = server.add_insecure_port("127.0.0.1:0")
         info = self._run_info(f"127.0.0.1:{port}")
+        info.debug = stream.debug
         registry, find = self._registry(stream, info)
         hooks = Hooks(callbacks, options.preview, stream.diagnostic)
         journal = (
@@ -127,27 +137,40 @@ class Session:
         )
         find.append(deployment.find)
         registry.engine_address = info.engine
-        self._serve(server, deployment, callbacks, info, stream)
-        await server.start()
+        ears = grpc.aio.server(options=CHANNEL_OPTIONS)
+        info.program_engine = f"127.0.0.1:{ears.add_insecure_port('127.0.0.1:0')}"
+        self._serve(server, ears, deployment, callbacks, info, stream)
+        await asyncio.gather(server.start(), ears.start())
         self._warm(registry, base)
+        if isinstance(deployment.source, Program) and options.kind == "update" and options.refresh:
+            deployment.source.begin()
         self._watch_signals(deployment, stream)
         outcome = await self._carry_out(deployment, stream, started)
         await callbacks.close()
-        await server.stop(0)
+        await asyncio.gather(server.stop(0), ears.stop(0))
         outcome.snapshot = journal.snapshot() if journal is not None else base
         if not options.preview:
             self._add_history(started, outcome)
         return outcome
 
     def _serve(
-        self, server: Any, deployment: Deployment, callbacks: Callbacks, info: RunInfo, stream: EventStream
+        self,
+        server: Any,
+        ears: Any,
+        deployment: Deployment,
+        callbacks: Callbacks,
+        info: RunInfo,
+        stream: EventStream,
     ) -> None:
+        """Plugins log to `server` and are heard at once, the program to `ears`: see program.py."""
         defaults = DefaultProviders(deployment, self.target.config, self._installed)
         monitor = Monitor(deployment, defaults, callbacks, info)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
         engine_pb2_grpc.add_EngineServicer_to_server(EngineService(stream.diagnostic), server)
         if self._program is not None:
-            deployment.source = Program(self._program, info, monitor, stream.diagnostic)
+            program = Program(self._program, info, monitor, stream.diagnostic)
+            engine_pb2_grpc.add_EngineServicer_to_server(EngineService(program.said), ears)
+            deployment.source = program
 
     async def _carry_out(self, deployment: Deployment, stream: EventStream, started: float) -> Outcome:
         outcome = Outcome()
@@ -244,10 +267,7 @@ class Session:
 
     def _installed(self) -> dict[str, ProviderRequest]:
         """Plugins named by the packages in the program's environment."""
-        python = interpreter(self.target.project)
-        script = "import json,site,sys;print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
-        found = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
-        return installed_plugins([Path(p) for p in json.loads(found.stdout or "[]")])
+        return installed_plugins(packages_of(interpreter(self.target.project)))
 
     def _watch_signals(self, deployment: Deployment, stream: EventStream) -> None:
         loop = asyncio.get_running_loop()

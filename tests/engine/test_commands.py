@@ -203,21 +203,20 @@ def test_independent_resources_take_the_time_of_one(make: Make) -> None:
     assert max(ends) - min(starts) <= 2, "eight times 0.4 s, at once"
 
 
-def _wait_for(workspace: Workspace, text: str) -> None:
+def _wait_for(file: Path, text: str) -> None:
     deadline = time.monotonic() + 30
-    log = workspace.root / "events.jsonl"
     while time.monotonic() < deadline:
-        if log.exists() and text in log.read_text():
+        if file.exists() and text in file.read_text():
             return
         time.sleep(0.05)
-    raise AssertionError(f"{text} never happened")
+    raise AssertionError(f"{text} was never in {file.name}")
 
 
 def _start_slow(workspace: Workspace) -> Any:
     log = workspace.root / "events.jsonl"
     running = workspace.start("up", "--stack", "dev", "--skip-preview", "--event-log", str(log))
     _wait_for(
-        workspace,
+        log,
         '"resourcePreEvent":{"metadata":{"op":"create","urn":"urn:pulumi:dev::options::box:index:Box::first"',
     )
     return running
@@ -241,6 +240,7 @@ def test_an_interrupt_lets_running_operations_finish(make: Make) -> None:
 def test_after_kill_9_the_state_says_what_is_unknown_and_recovery_works(make: Make) -> None:
     workspace = make("slow")
     running = _start_slow(workspace)
+    _wait_for(workspace.state_file, '"pending_operations"')  # the event comes first
     running.kill()
     running.communicate(timeout=30)
     pending = workspace.state()["checkpoint"]["latest"]["pending_operations"]
