@@ -19,7 +19,7 @@ from components.bodies import arm
 @dataclass(frozen=True, kw_only=True)
 class ModelSourceArgs:
     """What is copied. `repository` is a hub id or a folder; `lock` is the lock file's entry, if there is
-    one."""
+    one; `setting` is the configuration key that errors name."""
 
     repository: str
     subscription_id: str
@@ -29,6 +29,7 @@ class ModelSourceArgs:
     allow_patterns: Sequence[str] | None = None
     ignore_patterns: Sequence[str] | None = None
     token: str | None = None
+    setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ class Model(pulumi.ComponentResource):
                 allow_patterns=args.source.allow_patterns,
                 ignore_patterns=args.source.ignore_patterns,
                 token=args.source.token,
+                setting=args.source.setting,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
         )

@@ -31,7 +31,7 @@ import transfer
 from providers import base, credentials
 from providers.errors import ArmError, ProviderError
 from transfer.datastore import DatastoreId, lookup, parse, stored_access
-from transfer.errors import AccessDenied, ContainerGone
+from transfer.errors import AccessDenied, ContainerGone, SourceError
 from transfer.progress import LogWatcher, summary
 
 # A role assignment "can take up to 10 minutes" to count, on the data plane too.
@@ -63,7 +63,7 @@ class ModelCopyArgs:
     `token` says where the hub's token is, never what it is: `env:NAME` or `https://VAULT/secrets/NAME`.
     `server_side_copy` is `auto` (probe, copy in the service, read back to verify), `trust` (without reading
     back) or `never`. `authentication` is `identity` (keyless) or `datastore` (the account key or SAS that the
-    datastore holds).
+    datastore holds). `setting` is the configuration key the model stands under, for errors.
     """
 
     repository: pulumi.Input[str]
@@ -80,6 +80,7 @@ class ModelCopyArgs:
     token: pulumi.Input[str | None] = None
     server_side_copy: pulumi.Input[str] = "auto"
     authentication: pulumi.Input[str] = "identity"
+    setting: str = ""
 
 
 class ModelCopyProvider(base.AzureProvider):
@@ -178,8 +179,11 @@ def _copy(
     watcher = LogWatcher(
         f"copy of {props['repository']}", lambda line: print(line, file=sys.stderr, flush=True)
     )
-    request = replace(_request(props), lock=_plain(lock), reference=reference, known_etags=etags)
-    copied = _once_allowed(lambda: transfer.copy_snapshot(request, watcher=watcher), watcher)
+    try:
+        request = replace(_request(props), lock=_plain(lock), reference=reference, known_etags=etags)
+        copied = _once_allowed(lambda: transfer.copy_snapshot(request, watcher=watcher), watcher)
+    except transfer.TransferError as problem:
+        raise _named(problem, props) from None
     watcher.note(summary(copied.report))
     path = copied.prefix.rstrip("/")
     return {
@@ -208,6 +212,17 @@ def _once_allowed(action, watcher: LogWatcher):
                 f"the role on the container does not count yet; trying again in {ROLE_RETRY_SECONDS:g} s"
             )
             time.sleep(ROLE_RETRY_SECONDS)
+
+
+def _named(problem: transfer.TransferError, props: dict[str, Any]) -> ProviderError:
+    """The same error with the configuration key that is to be looked at before it."""
+    key = props.get("setting") or ""
+    about = problem.about if isinstance(problem, SourceError) else ""
+    if about == "repository":
+        hub = not props["repository"].startswith((".", "/", "~", "azureml:"))
+        about = "huggingface" if hub else "path"
+    where = ".".join(part for part in (key, about) if part)
+    return ProviderError(f"{where}: {problem}" if key else str(problem))
 
 
 def _request(props: dict[str, Any]) -> transfer.Request:

@@ -44,7 +44,7 @@ class Models:
     def register_all(self) -> None:
         """Register what is under `models`, served or not: another stack may refer to it."""
         for name, model in self.platform.context.settings.models.items():
-            self._register(name, model)
+            self._register(name, model, f"vllm-azureml:models.{name}")
 
     def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedModel | None:
         """The model of one deployment; None when its container downloads its own."""
@@ -56,9 +56,11 @@ class Models:
             identity = registered_id(context, "models", found)
             return NamedModel(identity, identity, found.name or "", found.version or "")
         name, model = found
-        return self._register(name or f"{endpoint}-{key}", model)
+        inline = isinstance(deployment.model, ModelSettings)
+        setting = f"endpoints.{endpoint}.deployments.{key}.model" if inline else f"models.{name}"
+        return self._register(name or f"{endpoint}-{key}", model, f"vllm-azureml:{setting}")
 
-    def _register(self, name: str, model: ModelSettings) -> NamedModel:
+    def _register(self, name: str, model: ModelSettings, setting: str) -> NamedModel:
         context, locked = self.platform.context, self._locked(model)
         identity = _identity(model, locked)
         version = model.version or identity
@@ -72,7 +74,7 @@ class Models:
                 resource_group_name=context.settings.resource_group.name,
                 workspace_name=self.platform.workspace.name,
                 body=model_body(model.model_copy(update={"name": name}))["properties"],
-                source=self._source(model, locked),
+                source=self._source(model, locked, setting),
                 protect=model.protect,
                 import_id=context.asset_id("models", name, version) if model.import_ else None,
                 depends_on=self.platform.copy_ready,
@@ -82,7 +84,9 @@ class Models:
         self._models[name, version] = named
         return named
 
-    def _source(self, model: ModelSettings, locked: Mapping[str, Any] | None) -> ModelSourceArgs | None:
+    def _source(
+        self, model: ModelSettings, locked: Mapping[str, Any] | None, setting: str
+    ) -> ModelSourceArgs | None:
         repository = model.huggingface or (model.path if _is_folder(model.path) else None)
         if repository is None:
             return None
@@ -95,6 +99,7 @@ class Models:
             allow_patterns=model.allow_patterns,
             ignore_patterns=model.ignore_patterns,
             token=_token_reference(model.token),
+            setting=setting,
         )
 
     def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:

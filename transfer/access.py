@@ -7,6 +7,7 @@ hot path knows only two things: a header or a query.
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from transfer.errors import AccessDenied
+from transfer.errors import AccessDenied, Retryable, TransferError
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
+    from azure.core.credentials import AccessToken, TokenCredential
 
 # The audience of Blob storage in every Azure cloud.
 # https://learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory
@@ -54,7 +55,7 @@ class TokenAccess:
         """An Authorization header with a token that lives a while yet."""
         with self._lock:
             if self._ends - self._clock() < MARGIN:
-                self._fetch()
+                self._renew_early()
             return {"Authorization": f"Bearer {self._token}"}
 
     def query(self) -> str:
@@ -68,23 +69,52 @@ class TokenAccess:
         return True
 
     def sdk(self) -> Any:
-        """The credential itself."""
-        return self._credential
+        """A credential that answers with the same tokens, so that they are fetched once."""
+        return _SameTokens(self)
+
+    def token(self, *scopes: str, **options: Any) -> AccessToken:
+        """A token for azure-core; what it asks beyond the usual (a challenge) goes to the credential."""
+        from azure.core.credentials import AccessToken
+
+        if scopes != (SCOPE,) or options.get("claims") or options.get("tenant_id"):
+            return self._credential.get_token(*scopes, **options)
+        self.headers()
+        with self._lock:
+            return AccessToken(self._token, int(self._ends))
+
+    def _renew_early(self) -> None:
+        """A token that lives yet is good enough while there is trouble with getting the next one."""
+        try:
+            self._fetch()
+        except (AccessDenied, Retryable):
+            if self._ends <= self._clock():
+                raise
 
     def _fetch(self) -> None:
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
 
         try:
             token = self._credential.get_token(SCOPE)
-        except ClientAuthenticationError as problem:
-            first = str(problem).splitlines()[0]
+        except AzureError as problem:
+            first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            if not isinstance(problem, ClientAuthenticationError):
+                raise Retryable(f"no token for the blob service: {first}") from None
             raise AccessDenied(
                 f"no token for the blob service: {first} Sign in (az login) or set the ARM_* or AZURE_* "
-                "variables "
-                "of the identity that may write to the container.",
+                "variables of the identity that may write to the container.",
                 status=401,
             ) from None
         self._token, self._ends = token.token, float(token.expires_on)
+
+
+class _SameTokens:
+    """What azure-core takes for a credential, over the tokens of a `TokenAccess`."""
+
+    def __init__(self, access: TokenAccess) -> None:
+        self._access = access
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return self._access.token(*scopes, **options)
 
 
 class SasAccess:
@@ -121,6 +151,12 @@ class KeyAccess:
         self, container_url: str, account: str, key: str, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._container = urlsplit(container_url).path.rstrip("/").rpartition("/")[2]
+        try:
+            base64.b64decode(key, validate=True)
+        except ValueError:
+            raise TransferError(
+                f"the key of the storage account {account} (AZURE_STORAGE_KEY) is not one: it is not base64."
+            ) from None
         self._account, self._key, self._clock = account, key, clock
         self._lock = threading.Lock()
         self._query, self._ends = "", 0.0

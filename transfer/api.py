@@ -20,7 +20,7 @@ from transfer.blobs import BlobSource
 from transfer.cancel import Cancellation
 from transfer.container import Blob, Container
 from transfer.copying import CopySink
-from transfer.errors import DigestMismatch, NotWhole, Retryable, TransferError
+from transfer.errors import DigestMismatch, NotWhole, Retryable, SourceError
 from transfer.folder import FolderSource
 from transfer.hub import HubSource
 from transfer.model import FileEntry, Report, Snapshot, snapshot_of_lock
@@ -127,9 +127,9 @@ class Copied:
     report: Report
 
 
-def plan(request: Request, *, cancel: Cancellation | None = None) -> Plan:
+def plan(request: Request, *, watcher: Watcher | None = None, cancel: Cancellation | None = None) -> Plan:
     """Say what a copy would move; moves nothing."""
-    with _Run(request, Silent(), cancel) as run:
+    with _Run(request, watcher or Silent(), cancel) as run:
         return run.plan()
 
 
@@ -258,8 +258,8 @@ class _Run:
         if wrong:
             raise NotWhole(
                 f"{self.request.container_url}/{prefix}: {len(wrong)} of {len(snapshot.files)} files are "
-                "not what "
-                f"{snapshot.repository}@{snapshot.commit} has: {', '.join(wrong[:10])}. Run the copy again."
+                f"not what {snapshot.repository}@{snapshot.commit} has: {', '.join(wrong[:10])}. Run the "
+                "copy again."
             )
         return self.report
 
@@ -279,8 +279,9 @@ class _Run:
         if source.startswith((".", "/", "~")):
             return FolderSource(os.path.expanduser(source), self.request.selection, self.cancel)
         if not _REPOSITORY.match(source):
-            raise TransferError(
-                f"{source!r} is no source: give owner/name, a folder (./x) or an azureml:// path."
+            raise SourceError(
+                f"{source!r} is no source: give owner/name, a folder (./x) or an azureml:// path.",
+                about="repository",
             )
         return self._hub(source)
 

@@ -26,17 +26,20 @@ class BlobSource:
 
     def snapshot(self) -> Snapshot:
         """List the folder, and hash what carries no digest."""
-        listed = self._container.blobs(self._prefix)
-        files = []
-        for name, blob in sorted(listed.items()):
-            path = name[len(self._prefix) :]
-            if blob.uncommitted or blob.metadata.get("hdi_isfolder") or not self._selection.takes(path):
-                continue
-            self._etags[path] = blob.etag
-            files.append(self._entry(path, blob))
-        if not files:
-            raise SourceError(f"{self._container.url}/{self._prefix}: no file that is selected is there.")
+        there = {
+            name[len(self._prefix) :]: blob
+            for name, blob in self._container.blobs(self._prefix).items()
+            if not (
+                blob.uncommitted or blob.metadata.get("hdi_isfolder")
+            )  # folders, with a hierarchical namespace
+        }
+        if not there:
+            raise SourceError(f"{self._container.url}/{self._prefix}: nothing is there.", about="repository")
         where = self._prefix.rstrip("/").rpartition("/")[2] or self._container.url.rpartition("/")[2]
+        files = []
+        for path in self._selection.select(there, where):
+            self._etags[path] = there[path].etag
+            files.append(self._entry(path, there[path]))
         return Snapshot(where, content_id(tuple(files)), tuple(files))
 
     def read(self, entry: FileEntry, offset: int, view: memoryview, moved: Callable[[int], None]) -> None:

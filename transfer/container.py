@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 # Known by Azurite 3.35 and by Azure; blocks up to 4000 MiB, metadata in listings.
 API_VERSION = "2023-11-03"
 SHA256_KEY, GIT_KEY, CHECK_KEY = "transfer_sha256", "transfer_git_blob", "transfer_check"
+_ROLE = (
+    "The identity needs the role Storage Blob Data Contributor on the container (a new assignment takes "
+    "minutes to count), and the account's firewall must let this machine in."
+)
+# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
+_ADVICE = {
+    "KeyBasedAuthenticationNotPermitted": "The account takes no key and no SAS signed with one: "
+    "use an identity (no SAS in the address, no AZURE_STORAGE_KEY).",
+    "AuthenticationFailed": "The account key, SAS or token is not valid here, or not any more.",
+}
 # Codes that mean "no more room". Which of them a full account answers with is unverified; each is taken as
 # final.
 _FULL = re.compile(r"Quota|Capacity|InsufficientStorage|LimitExceeded|DiskFull", re.IGNORECASE)
@@ -232,21 +242,23 @@ class Container:
 
     def control(self, call: Callable[[], Any], what: str) -> Any:
         """Run a control call; azure-core retries it, this turns its refusals into ours."""
-        from azure.core.exceptions import AzureError, HttpResponseError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         try:
             return call()
+        except Retryable as problem:  # of our own credential, below azure-core's retries
+            raise DestinationError(f"{what} in {self.url}: {problem}.") from None
         except HttpResponseError as problem:
             code = getattr(problem, "error_code", "") or ""
             code = str(getattr(code, "value", code))  # known codes are members of an enumeration
             message = (problem.message or str(problem)).splitlines()[0]
-            raise refusal(f"{what} in {self.url}", problem.status_code or 0, code, message) from None
+            status = problem.status_code or (401 if isinstance(problem, ClientAuthenticationError) else 0)
+            raise refusal(f"{what} in {self.url}", status, code, message) from None
         except AzureError as problem:
             first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
             raise DestinationError(
                 f"{what} in {self.url}: {first}. The blob service cannot be reached from here; check the "
-                "address, "
-                "the private endpoint's DNS, HTTPS_PROXY and SSL_CERT_FILE."
+                "address, the private endpoint's DNS, HTTPS_PROXY and SSL_CERT_FILE."
             ) from None
 
     def _put(
@@ -305,23 +317,16 @@ class Container:
 
 def refusal(what: str, status: int, code: str, message: str) -> DestinationError:
     """The error for an answer that trying again does not change."""
-    said = f"{what}: {status} {code}: {message}".rstrip(": ")
+    said = f"{what}: {status} {code}: {message}".rstrip(": .")
     if _FULL.search(code) or status == 507:
         return DestinationFull(
-            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or "
-            "raise the "
-            "account's quota, then run the copy again: it goes on from there.",
+            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or raise "
+            "the account's quota, then run the copy again: it goes on from there.",
             status=status,
             code=code,
         )
     if status in (401, 403) or code == "InvalidAuthenticationInfo":
-        return AccessDenied(
-            f"{said}. The identity needs the role Storage Blob Data Contributor on the container (a new "
-            "assignment "
-            "takes minutes to count), and the account's firewall must let this machine in.",
-            status=status,
-            code=code,
-        )
+        return AccessDenied(f"{said}. {_ADVICE.get(code, _ROLE)}", status=status, code=code)
     if code == "ContainerNotFound":
         return ContainerGone(f"{said}. Make the container, or check its address.", status=status, code=code)
     return DestinationError(f"{said}.", status=status, code=code)

@@ -74,8 +74,8 @@ def parse(uri: str, here: DatastoreId | None = None) -> tuple[DatastoreId, str]:
     if not found or (not found["subscription"] and here is None):
         raise TransferError(
             f"{uri!r} is not the path of a datastore. It reads "
-            "azureml://subscriptions/S/resourcegroups/G/workspaces/"
-            "W/datastores/D/paths/P (or azureml://datastores/D/paths/P within a workspace)."
+            "azureml://subscriptions/S/resourcegroups/G/workspaces/W/datastores/D/paths/P (or "
+            "azureml://datastores/D/paths/P within a workspace)."
         )
     if found["subscription"]:
         return DatastoreId(
@@ -91,8 +91,7 @@ def lookup(which: DatastoreId, arm: Arm) -> Datastore:
     if facts.get("datastoreType") != "AzureBlob":
         raise TransferError(
             f"datastore {which.datastore} is of type {facts.get('datastoreType')!r}; models are copied to "
-            "AzureBlob "
-            "datastores. The workspace's own is called workspaceblobstore."
+            "AzureBlob datastores. The workspace's own is called workspaceblobstore."
         )
     account = facts["accountName"]
     storage = arm("GET", _account_id(which, facts, account, arm), STORAGE_API).get("properties") or {}
@@ -128,7 +127,6 @@ def _account_id(which: DatastoreId, facts: dict[str, Any], account: str, arm: Ar
         return own
     raise TransferError(
         f"datastore {which.datastore} names the account {account} without its resource group, and it is "
-        "not the "
-        "workspace's own. Use workspaceblobstore, or a datastore that records subscriptionId and "
+        "not the workspace's own. Use workspaceblobstore, or a datastore that records subscriptionId and "
         "resourceGroup."
     )

@@ -23,7 +23,13 @@ class Retryable(TransferError):
 
 
 class SourceError(TransferError):
-    """The source does not give the file: missing, gated, refused, or not readable."""
+    """The source does not give the file: missing, gated, refused, or not readable. `about` says which part
+    of the request is to be looked at: repository, revision, token, or "" for none of them.
+    """
+
+    def __init__(self, message: str, *, about: str = "") -> None:
+        super().__init__(message)
+        self.about = about
 
 
 class SourceChanged(SourceError):
@@ -37,10 +43,8 @@ class DigestMismatch(TransferError):
         self.path, self.kind, self.expected, self.actual = path, kind, expected, actual
         super().__init__(
             f"{path}: the {kind} of what {where} is {actual}, but the source lists {expected}. The file "
-            "was not "
-            "committed. Run the copy again; if it stays, the source or a proxy in between changes bytes, "
-            "or the "
-            "lock is not of this commit (make lock)."
+            "was not committed. Run the copy again; if it stays, the source or a proxy in between changes "
+            "bytes, or the lock is not of this commit (make lock)."
         )
 
 

@@ -28,10 +28,12 @@ class FolderSource:
         """Hash every selected file."""
         if not self._root.is_dir():
             raise SourceError(
-                f"{self._root} is no folder. Give a folder, a hub id (owner/name) or an azureml:// path."
+                f"{self._root} is no folder. Give a folder, a hub id (owner/name) or an azureml:// path.",
+                about="repository",
             )
-        files = tuple(self._hash(path) for path in sorted(self._paths()) if self._selection.takes(path))
-        return Snapshot(self._root.resolve().name, content_id(files), files)
+        name = self._root.resolve().name
+        files = tuple(self._hash(path) for path in self._selection.select(self._paths(), name))
+        return Snapshot(name, content_id(files), files)
 
     def read(self, entry: FileEntry, offset: int, view: memoryview, moved: Callable[[int], None]) -> None:
         """Fill `view` from the file."""

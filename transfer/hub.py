@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPMessage
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -24,6 +25,7 @@ from transfer.wire import Answer, Wire
 Token = Callable[[], str]
 _HEX = re.compile(r"^[0-9a-f]{40,64}$")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_UNREACHABLE = "Check that the hub can be reached from here: HF_ENDPOINT, the network, HTTPS_PROXY."
 
 
 class HubSource:
@@ -169,7 +171,7 @@ class HubSource:
             except ValueError:
                 raise Retryable(f"{url.split('?')[0]}: the answer is not whole JSON") from None
 
-        return retrying(ask, self._policy, self._wire.cancel, noticed=self._retried)
+        return retrying(ask, self._policy, self._wire.cancel, noticed=self._retried, advice=_UNREACHABLE)
 
     def _authorization(self) -> dict[str, str]:
         token = self._token()
@@ -195,26 +197,44 @@ class HubSource:
             raise SourceChanged(
                 f"{what}: the file is shorter than listed; the source changed under the copy."
             )
-        raise SourceError(
-            _advice(what, status, answer.headers.get("X-Error-Code") or "", bool(self._token()))
-        )
+        raise _refusal(what, status, answer.headers, bool(self._token()))
 
 
-def _advice(what: str, status: int, code: str, with_token: bool) -> str:
+def _refusal(what: str, status: int, headers: HTTPMessage, with_token: bool) -> SourceError:
+    """The error for an answer that trying again does not change, by the hub's error headers
+    (huggingface_hub 2.4, utils/_http.py).
+    """
+    code, said = headers.get("X-Error-Code") or "", headers.get("X-Error-Message") or ""
     if code == "GatedRepo":
-        return (
+        return SourceError(
             f"{what}: the repository is gated ({status}). Accept its terms on the hub with the account "
-            "whose token "
-            "is used, and give that token (HF_TOKEN, or a reference to it in the model's `token`)."
+            "whose token is used, and give that token: HF_TOKEN, or a reference to it (env:NAME, a Key "
+            "Vault secret) as `token`.",
+            about="token",
         )
     if code in ("RevisionNotFound", "EntryNotFound"):
-        return f"{what}: not found on the hub ({code}). Check the revision; a commit may have been removed."
-    if status in (401, 403, 404):
-        with_it = "the token given may not read it" if with_token else "no token was given (HF_TOKEN)"
-        return (
-            f"{what}: the hub answers {status}: no such repository or file, or it is private and {with_it}."
+        return SourceError(
+            f"{what}: not found on the hub ({code}). Check the revision; a commit may have been removed.",
+            about="revision",
         )
-    return f"{what}: the hub answers {status} {code}".rstrip() + "; this does not pass by trying again."
+    if status == 401 and with_token and said == "Invalid credentials in Authorization header":
+        return SourceError(
+            f"{what}: the hub does not know the token given (401): it was revoked, or is not one of this "
+            "hub. Make another, or give none for a public repository (HF_TOKEN, `token`).",
+            about="token",
+        )
+    if status in (401, 403, 404):
+        with_it = (
+            "the token given may not read it" if with_token else "no token was given (HF_TOKEN, `token`)"
+        )
+        return SourceError(
+            f"{what}: the hub answers {status}: no such repository or file, or it is private and "
+            f"{with_it}. Check the name.",
+            about="repository",
+        )
+    return SourceError(
+        f"{what}: the hub answers {status} {code}".rstrip() + "; this does not pass by trying again."
+    )
 
 
 def _entry(item: dict[str, Any]) -> FileEntry:

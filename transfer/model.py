@@ -25,9 +25,8 @@ class FileEntry:
         _check_name(self.path)
         if not (self.sha256 or self.git_blob):
             raise TransferError(
-                f"{self.path}: neither a SHA-256 nor a git blob id is known, so nothing could tell a "
-                "whole copy "
-                "from a damaged one. Write the lock again (make lock)."
+                f"{self.path}: neither a SHA-256 nor a git blob id is known, so nothing could tell a whole "
+                "copy from a damaged one. Write the lock again (make lock)."
             )
 
     @property
@@ -57,9 +56,8 @@ def _check_name(path: str) -> None:
         ord(char) < 32 or char in "\x7f\ufffe\uffff" or "\ud800" <= char <= "\udfff" for char in path
     ):
         raise TransferError(
-            f"{path!r}: the blob service stores no backslash (it becomes a slash) and no control "
-            "character in a "
-            "name. Rename the file at the source, or leave it out with ignore_patterns."
+            f"{path!r}: the blob service stores no backslash (it becomes a slash) and no control character "
+            "in a name. Rename the file at the source, or leave it out with ignore_patterns."
         )
     if len(path) > 900 or len(segments) > 240:  # of 1024 and 254; the folder of the copy comes before it
         raise TransferError(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transfer.cancel import Cancellation
-from transfer.errors import Cancelled, DigestMismatch
+from transfer.errors import Cancelled, DigestMismatch, TransferError
 from transfer.model import FileEntry
 
 MIB = 1 << 20
@@ -25,7 +25,9 @@ MIB = 1 << 20
 # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
 BLOCK_SIZE = 6 * MIB
 IN_FLIGHT = 8
-MOST_BLOCKS = 50_000  # of one blob; https://learn.microsoft.com/rest/api/storageservices/put-block-list
+# https://learn.microsoft.com/rest/api/storageservices/put-block-list and put-block
+MOST_BLOCKS = 50_000
+LARGEST_BLOCK = 4000 * MIB
 
 Moved = Callable[[int], None]
 Read = Callable[[FileEntry, int, memoryview, Moved], None]
@@ -47,6 +49,13 @@ class Sizes:
 
     block: int = BLOCK_SIZE
     in_flight: int = IN_FLIGHT
+
+    def __post_init__(self) -> None:
+        if not (0 < self.block <= LARGEST_BLOCK and self.in_flight > 0):
+            raise TransferError(
+                f"{self.in_flight} blocks of {self.block} bytes in flight is no way to copy: give at least "
+                f"one, of 1 byte to {LARGEST_BLOCK // MIB} MiB."
+            )
 
     def block_of(self, entry: FileEntry) -> int:
         """The block size for this file: larger only where 50 000 blocks would not do (above 286 GiB)."""
@@ -147,15 +156,16 @@ class Pipeline:
             for number in range(threads if works else 0)
         ]
         with self._cancel.calling(lambda: _wake(works)):
-            for worker in workers:
-                worker.start()
             try:
                 for worker in workers:
-                    worker.join()
-            except BaseException:  # Ctrl-C arrives here, in the main thread
-                self._cancel.cancel()
+                    worker.start()
                 for worker in workers:
                     worker.join()
+            except BaseException:  # Ctrl-C arrives here, in the main thread, also between two starts
+                self._cancel.cancel()
+                for worker in workers:
+                    if worker.ident is not None:
+                        worker.join()
                 raise
         if self._failure is not None:
             if not isinstance(self._failure, Cancelled):

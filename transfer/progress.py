@@ -90,7 +90,7 @@ class BarWatcher(Silent):
         )
 
         columns: list[Any] = [
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a file's name may hold brackets
             BarColumn(),
             DownloadColumn(binary_units=True),
         ]
@@ -152,8 +152,8 @@ def summary(report: Report) -> str:
             parts.append(f"{size(count)} {text}")
     if report.retries:
         parts.append(f"{report.retries} retries")
-    rate = report.bytes_read / report.seconds if report.seconds else 0
-    return ", ".join(parts) + f", {report.seconds:.1f} s ({size(rate)}/s)"
+    rate = f" ({size(report.bytes_read / report.seconds)}/s)" if report.bytes_read and report.seconds else ""
+    return ", ".join(parts) + f", {report.seconds:.1f} s{rate}"
 
 
 def size(count: float) -> str:

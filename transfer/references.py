@@ -42,6 +42,9 @@ def release(container: Container, root: str, prefix: str, reference: str, cancel
                 container.delete(name)
                 del references[name]
         removed = [] if references or mine is None else _remove_owned(container, prefix, lock)
+        if not references:  # what a server-side copy that was killed had not verified yet
+            for name in container.blobs(scratch(root, prefix)):
+                container.delete(name)
         if mine:
             container.delete(mine.name)  # last: a crash before this repeats the release
         lock.last = not references

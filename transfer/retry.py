@@ -17,6 +17,7 @@ from transfer.cancel import Cancellation
 from transfer.errors import Retryable, TransferError
 
 T = TypeVar("T")
+STAGED = "What is staged stays staged: run the copy again to go on."
 
 # 408 and 5xx may pass; 429 and 503 say that we are too fast.
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -46,9 +47,10 @@ def retrying(
     *,
     noticed: Callable[[Retryable], None] | None = None,
     progress: Callable[[], int] = lambda: 0,
+    advice: str = STAGED,
 ) -> T:
     """Run `action` until it succeeds; `Retryable` is tried again. Progress (in bytes) starts the count
-    anew.
+    anew. `advice` ends the error when it is given up.
     """
     attempt, before = 0, progress()
     while True:
@@ -61,15 +63,15 @@ def retrying(
             if progress() - before >= 64 * 1024:
                 attempt = 0
             attempt, before = attempt + 1, progress()
-            if noticed:
-                noticed(problem)
             asked_too_much = problem.after is not None and problem.after > policy.longest_asked
             if attempt >= policy.attempts or asked_too_much:
                 raise TransferError(
                     f"{problem} (given up after {attempt} attempts in a row without progress"
                     + (f"; asked to wait {problem.after:.0f} s" if asked_too_much else "")
-                    + "). What is staged stays staged: run the copy again to go on."
+                    + f"). {advice}"
                 ) from problem
+            if noticed:
+                noticed(problem)
             cancel.wait(policy.wait(attempt, problem))
 
 

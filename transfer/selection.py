@@ -64,15 +64,19 @@ class Selection:
 
     def apply(self, files: Iterable[FileEntry], repository: str) -> tuple[FileEntry, ...]:
         """The files that are copied, in a fixed order. Raises when there are none."""
-        given = sorted(files, key=lambda entry: entry.path)
-        taken = tuple(entry for entry in given if self.takes(entry.path))
+        given = {entry.path: entry for entry in files}
+        return tuple(given[path] for path in self.select(given, repository))
+
+    def select(self, paths: Iterable[str], repository: str) -> list[str]:
+        """The paths that are copied, in a fixed order. Raises when there are none."""
+        given = sorted(paths)
+        taken = [path for path in given if self.takes(path)]
         if not taken:
-            pickles = sum(_any(entry.path, PICKLE) for entry in given)
+            pickles = sum(_any(path, PICKLE) for path in given)
             hint = f" {pickles} pickle files are left out: include_pickle takes them." if pickles else ""
             raise TransferError(
                 f"{repository}: none of its {len(given)} files is selected, so there would be no "
-                f"model.{hint} "
-                "Change allow_patterns or ignore_patterns."
+                f"model.{hint} Change allow_patterns or ignore_patterns."
             )
         return taken
 

@@ -59,10 +59,10 @@ class ServiceCopy:
 
     def run(self, files: Sequence[FileEntry], prefix: str) -> list[FileEntry]:
         """Copy what the service can; answers the files that are left."""
-        large = [entry for entry in files if entry.size >= self._least and self._address(entry)]
+        large = [entry for entry in files if entry.size >= self._least]
         if self._mode == "never" or not large or not self._probe(large[0]):
             return list(files)
-        left = [entry for entry in files if entry not in large]
+        left = [entry for entry in files if entry.size < self._least]
         for entry in large:
             try:
                 self._file(entry, prefix)
@@ -74,15 +74,17 @@ class ServiceCopy:
         return left
 
     def _address(self, entry: FileEntry) -> str:
+        """An address that the service may fetch from, or ""."""
         address = self._source.url(entry)
         return address if len(address.encode()) <= LONGEST_SOURCE else ""
 
     def _probe(self, entry: FileEntry) -> bool:
         """Whether the service fetches one block from that address."""
         try:
-            self._container.stage_from(
-                self._scratch + "probe", "probe", self._address(entry), 0, 1, once=True
-            )
+            address = self._address(entry)
+            if not address:
+                return False
+            self._container.stage_from(self._scratch + "probe", "probe", address, 0, 1, once=True)
         except (Cancelled, DestinationFull):
             raise
         except TransferError as problem:
@@ -91,6 +93,8 @@ class ServiceCopy:
         return True
 
     def _file(self, entry: FileEntry, prefix: str) -> None:
+        if not self._address(entry):
+            raise TransferError("the source has no address for it that the service takes")
         final = prefix + entry.path
         trusted = self._mode == "trust"
         name = final if trusted else self._scratch + hashlib.sha256(final.encode()).hexdigest()
@@ -114,10 +118,14 @@ class ServiceCopy:
     def _stage(self, entry: FileEntry, name: str) -> list[str]:
         ids = [f"{index:05d}" for index in range(-(-entry.size // self._block))]
         with ThreadPoolExecutor(self._in_flight, thread_name_prefix="transfer-service") as pool:
-            futures = [pool.submit(self._one, entry, name, index, ids[index]) for index in range(len(ids))]
-            wait(futures, return_when="FIRST_EXCEPTION")
-            for future in futures:
-                future.cancel()
+            try:
+                futures = [pool.submit(self._one, entry, name, n, block_id) for n, block_id in enumerate(ids)]
+                wait(futures, return_when="FIRST_EXCEPTION")
+            except BaseException:  # Ctrl-C arrives here, in the main thread
+                self._cancel.cancel()
+                raise
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
         for future in futures:
             if not future.cancelled():
                 future.result()

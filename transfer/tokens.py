@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from transfer.errors import SourceError, TransferError
-from transfer.retry import Policy, retrying
+from transfer.errors import Retryable, SourceError
+from transfer.retry import PASSING, Policy, retry_after, retrying
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 KEY_VAULT_API = "7.4"
 KEPT_SECONDS = 600.0
+_NOT_THERE = "There is no such secret; check its name, and that it is enabled."
+_NO_ROLE = (
+    "The identity needs the role Key Vault Secrets User there, and the vault's firewall must let this "
+    "machine in."
+)
 
 
 def hub_token(
@@ -42,10 +47,11 @@ def hub_token(
         return lambda: _from_environment(reference[4:])
     if reference.startswith("https://") and "/secrets/" in urlsplit(reference).path:
         return _Secret(reference, wire, credential, vault_audience).get
-    raise TransferError(
+    raise SourceError(
         "token: neither env:NAME nor the URI of a Key Vault secret (https://VAULT/secrets/NAME). A token "
-        "itself does not "
-        "belong in a configuration; put it into an environment variable or a vault and refer to it."
+        "itself does not belong in a configuration; put it into an environment variable or a vault and "
+        "refer to it.",
+        about="token",
     )
 
 
@@ -61,8 +67,9 @@ def _ambient() -> str:
 def _from_environment(name: str) -> str:
     token = os.environ.get(name, "").strip()
     if not token:
-        raise TransferError(
-            f"token: env:{name} is set in the configuration, but the variable {name} is empty here."
+        raise SourceError(
+            f"token: env:{name} is asked for, but the environment variable {name} is empty here.",
+            about="token",
         )
     return token
 
@@ -77,23 +84,28 @@ class _Secret:
     def get(self) -> str:
         with self._lock:
             if time.monotonic() - self._read > KEPT_SECONDS:
-                self._value = retrying(self._fetch, Policy(), self._wire.cancel)
+                self._value = retrying(
+                    self._fetch, Policy(), self._wire.cancel, advice="Check the vault's address and network."
+                )
                 self._read = time.monotonic()
             return self._value
 
     def _fetch(self) -> str:
         if self._credential is None:
-            raise TransferError(
-                f"token: {self._uri} is a Key Vault secret, but there is no Azure credential to read it."
+            raise SourceError(
+                f"token: {self._uri} is a Key Vault secret, but there is no Azure credential to read it.",
+                about="token",
             )
         bearer = self._credential.get_token(f"{self._audience.rstrip('/')}/.default").token
         url = f"{self._uri}?api-version={KEY_VAULT_API}"
         with self._wire.request("GET", url, {"Authorization": f"Bearer {bearer}"}) as answer:
             text = answer.text()
+        if answer.status in PASSING:
+            after = retry_after(answer.headers.get("Retry-After"))
+            raise Retryable(f"token: the vault answers {answer.status} for {self._uri}", after=after)
         if answer.status >= 300:
+            fix = _NOT_THERE if answer.status == 404 else _NO_ROLE
             raise SourceError(
-                f"token: the vault answers {answer.status} for {self._uri}. The identity needs the role "
-                "Key Vault Secrets "
-                "User there, and the vault's firewall must let this machine in."
+                f"token: the vault answers {answer.status} for {self._uri}. {fix}", about="token"
             )
         return json.loads(text)["value"].strip()

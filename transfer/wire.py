@@ -173,8 +173,8 @@ class Wire:
         proxy = urlsplit(address if "://" in address else f"http://{address}")
         if proxy.scheme != "http":
             raise TransferError(
-                f"{scheme.upper()}_PROXY has the scheme {proxy.scheme!r}; only http:// proxies are supported "
-                "(they carry https through a tunnel). Set an http:// address, or NO_PROXY."
+                f"{scheme.upper()}_PROXY has the scheme {proxy.scheme!r}; only http:// proxies are "
+                "supported (they carry https through a tunnel). Set an http:// address, or NO_PROXY."
             )
         return proxy
 
@@ -194,10 +194,14 @@ def _trouble(where: str) -> Iterator[None]:
     except ssl.SSLCertVerificationError as problem:
         raise TransferError(
             f"{where}: the certificate is not trusted ({problem.verify_message}). Name the bundle of the "
-            "authority "
-            "that issued it in SSL_CERT_FILE."
+            "authority that issued it in SSL_CERT_FILE."
         ) from None
     except (OSError, http.client.HTTPException) as problem:
+        if "Tunnel connection failed: 40" in str(problem):  # http.client's words for what the proxy answers
+            raise TransferError(
+                f"{where}: the proxy of HTTPS_PROXY lets nobody through to it ({problem}). Give the user "
+                "and password it asks for in the proxy's address, or name the host in NO_PROXY."
+            ) from None
         raise Retryable(f"{where}: {type(problem).__name__}: {problem or 'connection lost'}") from problem
 
 

@@ -127,6 +127,8 @@ class FakeHub(Loopback):
         path = unquote(request.parts.path)
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
             request.say(401, b"{}", X_Error_Code="GatedRepo")
+        elif path == f"/api/models/{self.repository}/revision/nope":
+            request.say(404, b"{}", X_Error_Code="RevisionNotFound")
         elif path.startswith(f"/api/models/{self.repository}/revision/"):
             request.say(200, json.dumps({"id": self.repository, "sha": self.commit}).encode())
         elif path == f"/api/models/{self.repository}/tree/{self.commit}":

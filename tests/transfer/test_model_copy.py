@@ -16,6 +16,7 @@ from management import FakeArm
 from servers import FakeBlob, FakeHub
 
 import transfer
+from providers.errors import ProviderError
 from providers.model_copy import ModelCopyProvider
 
 pytestmark = pytest.mark.emulator
@@ -212,7 +213,7 @@ def test_a_role_that_does_not_count_yet_is_waited_for_and_no_other_refusal(
     ModelCopyProvider().create(world.props())
     assert "does not count yet" in capfd.readouterr().err
     left[:] = ["AuthorizationFailure"]  # the account's firewall: waiting does not open it
-    with pytest.raises(transfer.TransferError, match="firewall"):
+    with pytest.raises(ProviderError, match="firewall"):
         ModelCopyProvider().create(world.props())
 
 
@@ -303,10 +304,29 @@ def test_progress_reaches_the_log(world: World, capfd) -> None:
     assert "sent" in said
 
 
-def test_a_model_that_is_not_on_the_hub_is_one_clear_error(world: World) -> None:
-    with pytest.raises(transfer.TransferError, match="no such repository"):
-        ModelCopyProvider().create(world.props(repository="org/nothing"))
-    assert world.names() == set()
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"repository": "org/nothing"}, "huggingface", "no such repository"),
+        ({"revision": "nope"}, "revision", "not found on the hub"),
+        ({"token": "env:NOT_SET_HERE"}, "token", "NOT_SET_HERE"),
+        ({"repository": "./nothing"}, "path", "is no folder"),
+        ({"repository": "azureml://datastores/workspaceblobstore/paths/nothing"}, "path", "nothing is there"),
+    ],
+)
+def test_what_is_wrong_names_the_configuration_key(world: World, changes: dict, key: str, words: str) -> None:
+    setting = "vllm-azureml:models.model"
+    with pytest.raises(ProviderError) as caught:
+        ModelCopyProvider().create(world.props(setting=setting, **changes))
+    assert str(caught.value).startswith(f"{setting}.{key}: ")
+    assert words in str(caught.value)
+    assert not any(name.startswith("models/org") for name in world.names())
+
+
+def test_a_gated_model_without_a_token_names_the_key_of_the_token(world: World) -> None:
+    world.hub.token = "hf_granted"
+    with pytest.raises(ProviderError, match=r"^vllm-azureml:models\.m\.token: .*gated.*HF_TOKEN"):
+        ModelCopyProvider().create(world.props(setting="vllm-azureml:models.m"))
 
 
 def test_a_wrong_choice_fails_in_the_preview() -> None:

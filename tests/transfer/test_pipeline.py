@@ -10,7 +10,7 @@ import time
 import pytest
 
 from transfer.cancel import Cancellation
-from transfer.errors import Cancelled, DigestMismatch
+from transfer.errors import Cancelled, DigestMismatch, TransferError
 from transfer.model import FileEntry
 from transfer.pipeline import MIB, MOST_BLOCKS, FileWork, Pipeline, Sizes
 
@@ -112,6 +112,31 @@ def test_one_block_that_fails_for_good_releases_all_who_wait_for_it() -> None:
     with pytest.raises(RuntimeError, match="no such block"):
         run({"f": b"x" * 100}, Sizes(10, 8), read)
     assert time.monotonic() - started < 2
+
+
+def test_ctrl_c_between_the_starts_of_two_threads_ends_those_that_run(monkeypatch) -> None:
+    cancel, started = Cancellation(), []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        started.append(thread)
+        start(thread)
+
+    def read(*_) -> None:
+        cancel.wait(20)  # the source does not answer
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run({"f": b"x" * 100}, Sizes(10, 4), read, cancel)
+    assert [thread.is_alive() for thread in started] == [False, False]
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (1, 0), (-1, 8), (4001 * MIB, 1)])
+def test_sizes_that_cannot_work_are_refused_before_anything_hangs(sizes: tuple[int, int]) -> None:
+    with pytest.raises(TransferError, match="at least one"):
+        Sizes(*sizes)
 
 
 def test_a_failure_from_within_leaves_the_run_usable_a_cancellation_from_outside_does_not() -> None:

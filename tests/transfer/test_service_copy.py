@@ -6,15 +6,21 @@ endpoint may fetch from outside.
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from servers import FakeBlob, FakeHub, pair
 
-from transfer import Request, SasAccess, copy_snapshot, verify
+from transfer import Request, SasAccess, copy_snapshot, remove, verify
 from transfer.pipeline import Sizes
 from transfer.retry import Policy
+from transfer.service_copy import ServiceCopy
 
 pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("no_leaked_threads")]
 
@@ -79,6 +85,40 @@ def test_never_does_not_even_probe(ends) -> None:
     hub, blob = ends
     copy_snapshot(request(hub, blob, "never"))
     assert blob.fetched == 0
+    assert not any("unverified" in path for _, path in blob.requests)
+
+
+def test_ctrl_c_does_not_wait_for_the_blocks_that_are_queued(ends, monkeypatch) -> None:
+    hub, blob = ends
+    stuck, asked = threading.Event(), []
+    monkeypatch.setitem(
+        ServiceCopy.__init__.__kwdefaults__, "block", 3000
+    )  # a hundred blocks, three at a time
+
+    def hang(handler) -> bool:
+        if "x-ms-copy-source" in handler.headers and "probe" not in handler.path:
+            asked.append(handler.path)
+            if len(asked) == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+            stuck.wait(0.1 if len(asked) < 10 else 2)
+        return False
+
+    blob.faults.append(hang)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        copy_snapshot(request(hub, blob, "auto"))
+    assert time.monotonic() - started < 1.5  # not even the requests under way are waited for
+    stuck.set()
+
+
+def test_what_a_killed_run_had_not_verified_goes_with_the_last_reference(ends) -> None:
+    hub, blob = ends
+    asked = replace(request(hub, blob, "never"), reference="owner.1")
+    copied = copy_snapshot(asked)
+    place = next(name for name in blob.committed if "/ref-" in name).rpartition("/")[0]
+    blob.committed[f"{place}/unverified/abc"] = (b"x" * 1000, {}, '"0xAB"')
+    remove(asked, copied.prefix, reference="owner.1")
+    assert blob.committed == {}
 
 
 def test_what_the_service_fetched_wrongly_is_never_seen_under_its_name(ends) -> None:

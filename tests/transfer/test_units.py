@@ -8,13 +8,17 @@ import threading
 from email.utils import formatdate
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from transfer import FileEntry, Selection, TransferError, snapshot_of_lock
+from transfer.access import KeyAccess, TokenAccess
 from transfer.cancel import Cancellation
 from transfer.container import Blob, refusal
 from transfer.datastore import DatastoreId, lookup, parse, stored_access
 from transfer.errors import AccessDenied, Cancelled, DestinationFull, Retryable
-from transfer.progress import LogWatcher, duration, size
+from transfer.model import Report
+from transfer.progress import BarWatcher, LogWatcher, duration, size, summary
 from transfer.retry import Policy, retry_after, retrying
 from transfer.throttle import Throttle
 from transfer.tokens import hub_token
@@ -228,6 +232,51 @@ class TestTokens:
         assert token() == "from-file"  # taken when used, not when made
 
 
+class Credential:
+    """Tokens of an hour, until it fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict] = []
+        self.problem: Exception | None = None
+
+    def get_token(self, *scopes: str, **options):
+        self.asked.append(options)
+        if self.problem:
+            raise self.problem
+        return AccessToken(f"token-{len(self.asked)}", 3600 * len(self.asked))
+
+
+class TestTokenAccess:
+    def test_azure_core_and_the_blocks_share_one_token(self) -> None:
+        credential = Credential()
+        access = TokenAccess(credential, clock=lambda: 0)
+        given = access.sdk().get_token("https://storage.azure.com/.default", enable_cae=True)
+        assert access.headers() == {"Authorization": f"Bearer {given.token}"}
+        assert len(credential.asked) == 1
+        challenged = access.sdk().get_token("https://storage.azure.com/.default", claims="more")
+        assert (challenged.token, credential.asked[1]) == ("token-2", {"claims": "more"})
+
+    def test_trouble_with_the_next_token_does_not_end_a_copy_while_this_one_lives(self) -> None:
+        credential, now = Credential(), [0.0]
+        access = TokenAccess(credential, clock=lambda: now[0])
+        access.headers()
+        credential.problem = ServiceRequestError("the identity endpoint does not answer")
+        now[0] = 3590  # ten seconds of it are left
+        assert access.headers() == {"Authorization": "Bearer token-1"}
+        now[0] = 3600
+        with pytest.raises(Retryable, match="does not answer"):
+            access.headers()
+        credential.problem = ClientAuthenticationError("signed out\nand more lines")
+        with pytest.raises(AccessDenied, match=r"signed out Sign in \(az login\)"):
+            access.headers()
+        credential.problem = None
+        assert access.headers()["Authorization"].startswith("Bearer token-")
+
+    def test_a_key_that_is_none_is_named(self) -> None:
+        with pytest.raises(TransferError, match="AZURE_STORAGE_KEY"):
+            KeyAccess("https://account.invalid/box", "account", "not base64!")
+
+
 class TestBlobs:
     def test_only_size_and_digest_together_make_a_blob_whole(self) -> None:
         known = FileEntry("a", 3, sha256=SHA)
@@ -252,6 +301,12 @@ class TestBlobs:
         problem = refusal("write x", status, code, "why")
         assert isinstance(problem, kind)
         assert code in str(problem)
+
+    def test_the_way_out_is_that_of_the_refusal(self) -> None:
+        keyless = refusal("list", 403, "KeyBasedAuthenticationNotPermitted", "Keys are not permitted.")
+        assert "use an identity" in str(keyless)
+        assert "Storage Blob Data Contributor" not in str(keyless)
+        assert ".." not in str(keyless)
 
 
 class TestDatastore:
@@ -320,6 +375,23 @@ class TestProgress:
             "m: 20 % (20 MiB of 100 MiB, 0 of 1 files), 2 MiB/s, 0:40 left",
             "m: 40 % (40 MiB of 100 MiB, 0 of 1 files), 2 MiB/s, 0:30 left",
         ]
+
+    def test_bars_show_names_with_brackets_as_they_are(self) -> None:
+        from io import StringIO
+
+        names = ["a[/b].json", "[red]c.json"]
+        files = [FileEntry(name, 1 << 20, sha256=SHA) for name in names]
+        screen = StringIO()
+        with BarWatcher(screen) as bars:
+            bars.begin("copy", files, 0)
+            for name in names:
+                bars.moved(name, 1 << 19)
+            bars.note("[/] is no markup either")
+        assert [name for name in [*names, "[/] is no markup"] if name not in screen.getvalue()] == []
+
+    def test_a_run_that_moved_nothing_has_no_rate(self) -> None:
+        assert summary(Report(files=2, size=5, bytes_present=5, seconds=0.2)).endswith("0 B sent, 0.2 s")
+        assert summary(Report(bytes_read=1 << 20, seconds=0.5)).endswith("0.5 s (2 MiB/s)")
 
     def test_numbers_for_people(self) -> None:
         assert [size(0), size(1536), size(5 << 30)] == ["0 B", "2 KiB", "5.00 GiB"]
