@@ -90,10 +90,10 @@ def hooks(name: str, deployment_id: str) -> pulumi.ResourceHookBinding:
 
 def log_text(deployment_id: str, tail: int) -> str:
     """The log of the inference server: stages, events, its last `tail` lines; "" when there is none yet."""
-    from providers import credentials
+    from providers import arm
 
     body = {"containerType": "InferenceServer", "tail": tail}
-    answer = credentials.arm("POST", f"{deployment_id}/getLogs", ML_API, body, missing_ok=True)
+    answer = arm.request("POST", f"{deployment_id}/getLogs", ML_API, body, missing_ok=True)
     return answer.get("content") or ""
 
 

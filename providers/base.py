@@ -15,7 +15,7 @@ from typing import Any
 from pulumi.dynamic import ConfigureRequest, DiffResult, ReadResult, ResourceProvider
 from pulumi.output import Unknown
 
-from providers import credentials
+from providers import arm, credentials
 from providers.errors import ArmError, ProviderError
 
 ML_API = "2025-12-01"  # what azure-native 3.29 uses for machinelearningservices
@@ -99,7 +99,7 @@ def read_live(id_: str, props: dict[str, Any], target: str, api_version: str) ->
     state is the best that is known, and stderr says that it was not checked.
     """
     try:
-        return credentials.arm("GET", target, api_version)
+        return arm.request("GET", target, api_version)
     except ArmError as problem:
         if problem.status == 404:
             return ReadResult("", {})

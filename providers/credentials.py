@@ -142,15 +142,6 @@ def token(audience: str) -> str:
         ) from None
 
 
-def arm(
-    method: str, target: str, api_version: str = "", json: Mapping[str, Any] | None = None, **options: Any
-) -> dict[str, Any]:
-    """One ARM request to an id or URL, operations polled to their end. See `providers.arm.request`."""
-    from providers.arm import request
-
-    return request(method, target, api_version, json, **options)
-
-
 @lru_cache(maxsize=4)
 def _from_metadata(host: str) -> Cloud:
     import httpx

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from providers import base, credentials
+from providers import arm, base, credentials
 
 if TYPE_CHECKING:
     import httpx
@@ -85,9 +85,9 @@ def connect(
     """An endpoint with a token for it. `auth_mode` is `key`, `aml_token` or `aad_token`, in any case."""
     mode = auth_mode.lower().replace("_", "")
     if mode == "key":
-        token = credentials.arm("POST", f"{endpoint_id}/listKeys", base.ML_API)["primaryKey"]
+        token = arm.request("POST", f"{endpoint_id}/listKeys", base.ML_API)["primaryKey"]
     elif mode == "amltoken":
-        token = credentials.arm("POST", f"{endpoint_id}/token", base.ML_API)["accessToken"]
+        token = arm.request("POST", f"{endpoint_id}/token", base.ML_API)["accessToken"]
     else:
         token = credentials.token(credentials.cloud().ml_audience)
     address = (os.environ.get(PRIVATE_ADDRESS) or address) if private else ""

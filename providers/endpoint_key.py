@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials
+from providers import arm, base
 
 VAULT_API = "2024-11-01"
 
@@ -48,9 +48,9 @@ class EndpointKeyProvider(base.AzureProvider):
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Overwrite and disable the secret, where its vault still is."""
-        if credentials.arm("GET", _secret_id(_props), VAULT_API, missing_ok=True):
+        if arm.request("GET", _secret_id(_props), VAULT_API, missing_ok=True):
             properties = {"value": "removed-with-its-endpoint", "attributes": {"enabled": False}}
-            credentials.arm("PUT", _secret_id(_props), VAULT_API, {"properties": properties})
+            arm.request("PUT", _secret_id(_props), VAULT_API, {"properties": properties})
 
 
 class EndpointKey(Resource, module="vllm-azureml", name="EndpointKey"):
@@ -83,13 +83,13 @@ class EndpointKey(Resource, module="vllm-azureml", name="EndpointKey"):
 
 
 def _copy(props: dict[str, Any]) -> dict[str, Any]:
-    keys = credentials.arm("POST", f"{props['endpoint_id']}/listKeys", base.ML_API)
+    keys = arm.request("POST", f"{props['endpoint_id']}/listKeys", base.ML_API)
     properties = {
         "value": keys[f"{props['key']}Key"],
         "contentType": "key of an Azure ML online endpoint",
         "attributes": {"enabled": True},
     }
-    secret = credentials.arm("PUT", _secret_id(props), VAULT_API, {"properties": properties})
+    secret = arm.request("PUT", _secret_id(props), VAULT_API, {"properties": properties})
     return {**props, **_uris(secret)}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials
+from providers import arm, base
 
 
 class ManagedNetworkProvider(base.AzureProvider):
@@ -71,10 +71,10 @@ class ManagedNetwork(Resource, module="vllm-azureml", name="ManagedNetwork"):
 
 
 def _provision(props: dict[str, Any]) -> dict[str, Any]:
-    credentials.arm(
+    arm.request(
         "POST", f"{props['workspace_id']}/provisionManagedNetwork", base.ML_API, {"includeSpark": False}
     )
-    return {**props, "status": _status(credentials.arm("GET", props["workspace_id"], base.ML_API))}
+    return {**props, "status": _status(arm.request("GET", props["workspace_id"], base.ML_API))}
 
 
 def _status(workspace: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from pulumi.dynamic import (
 )
 
 import transfer
-from providers import base, credentials
+from providers import arm, base, credentials
 from providers.errors import ArmError, ProviderError
 from transfer.datastore import DatastoreId, lookup, parse, stored_access
 from transfer.errors import AccessDenied, ContainerGone, SourceError
@@ -233,7 +233,7 @@ def _request(props: dict[str, Any]) -> transfer.Request:
 
 def _destination(props: dict[str, Any]) -> transfer.Request:
     """The same without its source. Asks ARM where the datastore is."""
-    which = lookup(_datastore(props), credentials.arm)
+    which = lookup(_datastore(props), arm.request)
     return transfer.Request(
         source="",
         container_url=which.container_url,
@@ -252,7 +252,7 @@ def _destination(props: dict[str, Any]) -> transfer.Request:
 
 def _access(props: dict[str, Any], which) -> transfer.TokenAccess | Any:
     if props["authentication"] == "datastore":
-        return stored_access(which, credentials.arm)
+        return stored_access(which, arm.request)
     return transfer.TokenAccess(credentials.credential())
 
 
@@ -263,7 +263,7 @@ def _source(props: dict[str, Any], access) -> str | transfer.BlobFolder:
         folder = not props.get("lock") and os.path.isdir(props["repository"])
         return os.path.abspath(props["repository"]) if folder else props["repository"]
     where, path = parse(props["repository"], _datastore(props))
-    there = lookup(where, credentials.arm)
+    there = lookup(where, arm.request)
     same = where == _datastore(props)
     return transfer.BlobFolder(
         container_url=there.container_url, prefix=path, access=access if same else _access(props, there)

@@ -18,7 +18,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials
+from providers import arm, base, credentials
 from providers.errors import ProviderError
 
 AUTHORIZATION_API = "2022-04-01"
@@ -76,7 +76,7 @@ class RolePropagation(Resource, module="vllm-azureml", name="RolePropagation"):
 
 def _wait(props: dict[str, Any]) -> None:
     for assignment in props["assignments"]:
-        made = credentials.arm("GET", assignment, AUTHORIZATION_API).get("properties", {}).get("createdOn")
+        made = arm.request("GET", assignment, AUTHORIZATION_API).get("properties", {}).get("createdOn")
         time.sleep(max(0.0, settle_seconds(props) - _age_seconds(made)))
     if props["datastore_id"]:
         _wait_for_blobs(props["datastore_id"], props["timeout_seconds"])
@@ -134,10 +134,10 @@ def _wait_for_blobs(datastore_id: str, timeout: float) -> None:
 
 def _container_url(datastore_id: str) -> str:
     """The container of a datastore, by the endpoint that its storage account names."""
-    store = credentials.arm("GET", datastore_id, base.ML_API)["properties"]
+    store = arm.request("GET", datastore_id, base.ML_API)["properties"]
     subscription = store.get("subscriptionId") or datastore_id.split("/")[2]
     group = store.get("resourceGroup") or datastore_id.split("/")[4]
-    account = credentials.arm(
+    account = arm.request(
         "GET",
         f"/subscriptions/{subscription}/resourceGroups/{group}"
         f"/providers/Microsoft.Storage/storageAccounts/{store['accountName']}",

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials, data_plane, smoke
+from providers import arm, base, data_plane, smoke
 
 # As `path`: only Azure knows the scoring route, because somebody else registered the environment.
 ROUTE_OF_ENVIRONMENT = "*"
@@ -118,12 +119,16 @@ def _path(props: dict[str, Any]) -> str:
     """The path to ask; of an environment that somebody else registered, the scoring route it has."""
     if props["path"] != ROUTE_OF_ENVIRONMENT:
         return props["path"]
-    environment = credentials.arm("GET", props["deployment_id"], base.ML_API)["properties"]["environmentId"]
-    if not environment.lower().startswith("/subscriptions/"):
-        return ""  # in a registry, which this cannot ask
-    found = credentials.arm("GET", environment, base.ML_API)["properties"].get("inferenceConfig") or {}
-    route = (found.get("scoringRoute") or {}).get("path") or "/"
-    return "" if route == "/" else route
+    environment = arm.request("GET", props["deployment_id"], base.ML_API)["properties"]["environmentId"]
+    if environment.lower().startswith("/subscriptions/"):
+        found = arm.request("GET", environment, base.ML_API)["properties"].get("inferenceConfig") or {}
+        route = (found.get("scoringRoute") or {}).get("path") or "/"
+    else:
+        # In a registry, which this cannot ask. Azure ends the endpoint's scoring URI with the route of what
+        # is deployed (unverified for endpoints whose deployments have several).
+        live = arm.request("GET", props["endpoint_id"], base.ML_API)["properties"]
+        route = urlsplit(live.get("scoringUri") or "").path
+    return "" if route in ("", "/") else route
 
 
 def _test(props: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials
+from providers import arm, base
 from providers.errors import ArmError, ProviderError
 
 VAULT_API = "2024-11-01"
@@ -64,15 +64,15 @@ class SoftDeleted(Resource, module="vllm-azureml", name="SoftDeleted"):
 
 def _purge(props: dict[str, Any]) -> None:
     workspace, vault = props["workspace_id"], props["vault_id"]
-    if not credentials.arm("GET", workspace, base.ML_API, missing_ok=True):
-        credentials.arm("DELETE", f"{workspace}?forceToPurge=true", base.ML_API, missing_ok=True)
-    if vault and not credentials.arm("GET", vault, VAULT_API, missing_ok=True):
+    if not arm.request("GET", workspace, base.ML_API, missing_ok=True):
+        arm.request("DELETE", f"{workspace}?forceToPurge=true", base.ML_API, missing_ok=True)
+    if vault and not arm.request("GET", vault, VAULT_API, missing_ok=True):
         subscription, name = vault.split("/")[2], vault.rsplit("/", 1)[1]
         deleted = (
             f"/subscriptions/{subscription}/providers/Microsoft.KeyVault"
             f"/locations/{props['location']}/deletedVaults/{name}"
         )
-        left = credentials.arm("GET", deleted, VAULT_API, missing_ok=True)
+        left = arm.request("GET", deleted, VAULT_API, missing_ok=True)
         if left:
             _purge_vault(
                 deleted, name, left.get("properties", {}).get("scheduledPurgeDate", "its retention ends")
@@ -81,7 +81,7 @@ def _purge(props: dict[str, Any]) -> None:
 
 def _purge_vault(deleted: str, name: str, until: str) -> None:
     try:
-        credentials.arm("POST", f"{deleted}/purge", VAULT_API)
+        arm.request("POST", f"{deleted}/purge", VAULT_API)
     except ArmError as problem:
         raise ProviderError(
             f"the vault {name} was deleted earlier and Azure keeps its name until {until}; purging it is "

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
-from providers import base, credentials
+from providers import arm, base
 
 # What an endpoint's PUT may carry (`OnlineEndpointProperties`); the rest of a GET is read-only.
 _WRITABLE = ("authMode", "compute", "description", "properties", "publicNetworkAccess")
@@ -63,12 +63,12 @@ class TrafficSplitProvider(base.AzureProvider):
 
         Not from an endpoint that has replaced this one's under the same name.
         """
-        live = credentials.arm("GET", _props["endpoint_id"], base.ML_API, missing_ok=True)
+        live = arm.request("GET", _props["endpoint_id"], base.ML_API, missing_ok=True)
         generation = (live.get("systemData") or {}).get("createdAt", "")
         if not live or generation != _props.get("endpoint_generation", ""):
             return
         if live["properties"].get("traffic") or live["properties"].get("mirrorTraffic"):
-            credentials.arm("PUT", _props["endpoint_id"], base.ML_API, endpoint_body(live, {}, {}))
+            arm.request("PUT", _props["endpoint_id"], base.ML_API, endpoint_body(live, {}, {}))
 
 
 class TrafficSplit(Resource, module="vllm-azureml", name="TrafficSplit"):
@@ -126,14 +126,14 @@ def endpoint_body(live: dict[str, Any], traffic: dict[str, int], mirror: dict[st
 
 def _apply(props: dict[str, Any]) -> dict[str, Any]:
     wanted = _splits(props)
-    live = credentials.arm("GET", props["endpoint_id"], base.ML_API)
+    live = arm.request("GET", props["endpoint_id"], base.ML_API)
     held = live["properties"]
     if (split(held.get("traffic")), split(held.get("mirrorTraffic"))) != (
         wanted["traffic"],
         wanted["mirror_traffic"],
     ):
         body = endpoint_body(live, wanted["traffic"], wanted["mirror_traffic"])
-        live = credentials.arm("PUT", props["endpoint_id"], base.ML_API, body)
+        live = arm.request("PUT", props["endpoint_id"], base.ML_API, body)
     return {**props, **wanted, "scoring_uri": live["properties"].get("scoringUri", "")}
 
 

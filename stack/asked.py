@@ -168,14 +168,14 @@ def _used(settings: StackSettings, scope: str, found: Asked) -> None:
 
 def _rows(target: str, api_version: str) -> Iterator[Mapping[str, Any]]:
     """Every page of a list; one that is not there is empty."""
-    from providers import credentials
+    from providers import arm
 
-    answer = credentials.arm("GET", target, api_version, missing_ok=True)
+    answer = arm.request("GET", target, api_version, missing_ok=True)
     while True:
         yield from answer.get("value") or ()
         if not answer.get("nextLink"):
             return
-        answer = credentials.arm("GET", answer["nextLink"])
+        answer = arm.request("GET", answer["nextLink"])
 
 
 def _subscription(raw: Mapping[str, Any]) -> tuple[str, str]:
