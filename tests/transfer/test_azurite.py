@@ -1,17 +1,11 @@
-"""The copy against Azurite 3.35 over TLS: keyless, by key and by SAS; resuming; shared locks; the command
-line; proxies.
-"""
+"""The copy against Azurite 3.35 over TLS: keyless, by key and by SAS; resuming; shared locks; proxies."""
 
 from __future__ import annotations
 
 import base64
-import os
 import random
-import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -226,67 +220,3 @@ def test_the_hubs_token_from_a_key_vault_is_read_when_it_is_used(
     with pytest.raises(TransferError, match="no Azure credential"):
         copy_snapshot(request(url, hub, "vault2", token=reference))
     vault.close()
-
-
-class TestCommandLine:
-    def run(self, url: str, hub: FakeHub, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        variables = {**os.environ, "HF_ENDPOINT": hub.url, "AZURE_STORAGE_KEY": KEY, **environment}
-        command = [
-            sys.executable,
-            "-m",
-            "transfer",
-            arguments[0],
-            arguments[1],
-            url,
-            "--root",
-            "cli",
-            *arguments[2:],
-        ]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
-
-    def test_plan_copy_verify(self, url: str, hub: FakeHub, tmp_path: Path) -> None:
-        planned = self.run(url, hub, "plan", "org/model@main")
-        assert (planned.returncode, "3 of 3 files to copy" in planned.stdout) == (0, True)
-        copied = self.run(url, hub, "copy", "org/model")
-        assert copied.returncode == 0, copied.stderr
-        assert f"org/model@{hub.commit} is at cli/org/model/{hub.commit}/" in copied.stdout
-        assert "0 of 3 files to copy" in self.run(url, hub, "plan", "org/model").stdout
-        verified = self.run(url, hub, "verify", "org/model")
-        assert "all 3 files are whole" in verified.stdout
-
-    def test_one_line_for_what_is_wrong(self, url: str, hub: FakeHub) -> None:
-        missing = self.run(url, hub, "copy", "org/nothing", HF_TOKEN="", HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
-        assert missing.returncode == 1
-        assert missing.stderr.startswith("error: org/nothing@main: the hub answers 404")
-        assert "Traceback" not in missing.stderr
-        odd = self.run("nowhere", hub, "copy", "org/model")
-        assert (odd.returncode, "is no container" in odd.stderr) == (1, True)
-
-    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-    def test_interrupted_it_says_how_to_go_on(self, url: str, hub: FakeHub, how: signal.Signals) -> None:
-        reached, free = threading.Event(), threading.Event()
-
-        def hang(_: Handler) -> bool:
-            reached.set()
-            free.wait(20)
-            return False
-
-        hub.cdn.faults.append(hang)
-        variables = {**os.environ, "HF_ENDPOINT": hub.url, "AZURE_STORAGE_KEY": KEY}
-        command = [sys.executable, "-m", "transfer", "copy", "org/model", url, "--root", f"stop{int(how)}"]
-        process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
-        assert reached.wait(30)
-        process.send_signal(how)
-        said = process.communicate(timeout=10)[1]
-        free.set()
-        assert process.returncode == 130
-        assert "goes on from there" in said
-        assert "Traceback" not in said
-
-    def test_a_folder_by_its_content(self, url: str, hub: FakeHub, tmp_path: Path) -> None:
-        (tmp_path / "config.json").write_text("{}")
-        first = self.run(url, hub, "copy", str(tmp_path))
-        (tmp_path / "config.json").write_text("{ }")
-        second = self.run(url, hub, "copy", str(tmp_path))
-        assert first.returncode == second.returncode == 0
-        assert first.stdout.splitlines()[-1] != second.stdout.splitlines()[-1]
