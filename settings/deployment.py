@@ -117,7 +117,7 @@ class ScaleSettings(Section):
 class Deployment(Section):
     """A server: a model, an image, a machine."""
 
-    read_only = {"id": READ_ONLY, "provisioning_state": READ_ONLY, "creation_context": READ_ONLY}
+    read_only = dict.fromkeys(("id", "provisioning_state", "creation_context", "resourceGroup"), READ_ONLY)
     refused = {
         "code_configuration": SCORING_SCRIPT,
         "code_path": SCORING_SCRIPT,

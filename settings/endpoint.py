@@ -47,6 +47,7 @@ class Endpoint(Section):
         "provisioning_state": READ_ONLY,
         "scoring_uri": READ_ONLY,
         "openapi_uri": READ_ONLY,
+        "resourceGroup": READ_ONLY,
     }
     refused = {"compute": KUBERNETES}
     example = {"auth_mode": "key"}

@@ -9,6 +9,7 @@ from settings.probes import Route
 
 READ_ONLY = "Azure writes this; a stack file cannot set it."
 AML_ENVIRONMENT_READ_ONLY = {
+    "resourceGroup": READ_ONLY,  # the Azure CLI adds it to whatever it shows with an id
     "id": READ_ONLY,
     "creation_context": READ_ONLY,
     "latest_version": READ_ONLY,

@@ -11,6 +11,7 @@ from settings.base import Asset, ModelType, Texts, Version, setting
 from settings.environment import READ_ONLY
 
 AML_MODEL_READ_ONLY = {
+    "resourceGroup": READ_ONLY,
     "id": READ_ONLY,
     "utc_time_created": READ_ONLY,
     "creation_context": READ_ONLY,
@@ -64,7 +65,7 @@ class Model(Asset):
     tags: Texts = setting(dict, "Tags of the model version.")
     properties: Texts = setting(dict, "Properties of the model version.")
     stage: str | None = setting(None, "Stage of the model version, for example Production.")
-    flavors: dict[str, dict[str, Any]] | None = setting(None, "MLflow flavors of the model.")
+    flavors: dict[str, Texts] | None = setting(None, "MLflow flavors of the model: texts by flavor.")
     datastore: str | None = setting(
         None, "Datastore that the files are copied to.", azure="workspaceblobstore when omitted."
     )

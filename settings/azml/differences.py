@@ -46,7 +46,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Both are read-only in the API; Azure fills them in.",
     ),
     Difference(
-        "tags, properties, environmentVariables",
+        "tags, properties, environmentVariables, flavors",
         "numbers (and the truth value of private-network-connection) as JSON has them",
         "text",
         "The API says map of text. Truth values in a file are refused: true, True and 1 differ for a "

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from settings.base import Asset
 from settings.environment import Environment
-from settings.errors import Path, Problem
+from settings.errors import Path, Problem, dotted
 from settings.images import Image
 from settings.models import Model
 from settings.stack import StackSettings
@@ -36,6 +38,35 @@ def check(stack: StackSettings) -> Iterator[Problem]:
             yield from _model(deployment.model, (*at, "model"))
         if isinstance(deployment.environment, Environment):
             yield from _environment(deployment.environment, (*at, "environment"))
+    yield from _same_version(stack)
+
+
+def _same_version(stack: StackSettings) -> Iterator[Problem]:
+    """A version is immutable, so what is written twice under one name and version must be the same."""
+    seen: dict[tuple[str, str, str], tuple[Path, Asset]] = {}
+    for at, asset in _named(stack):
+        if not asset.name or not asset.version:  # what has no version gets one from its content
+            continue
+        kind = "model" if isinstance(asset, Model) else "environment"
+        first, other = seen.setdefault((kind, asset.name, asset.version), (at, asset))
+        if other != asset:
+            reason = (
+                f"is another content for version {asset.version} of `{asset.name}`, "
+                f"which `{dotted(first)}` has too."
+            )
+            fix = "Versions are immutable: give it another version, or refer to the first by its name."
+            yield Problem(at, reason, fix)
+
+
+def _named(stack: StackSettings) -> Iterator[tuple[Path, Any]]:
+    for name, model in stack.models.items():
+        yield ("models", name), model
+    for name, environment in stack.environments.items():
+        yield ("environments", name), environment
+    for endpoint, key, deployment in stack.deployments():
+        for part in ("model", "environment"):
+            if isinstance(getattr(deployment, part), Asset):
+                yield ("endpoints", endpoint, "deployments", key, part), getattr(deployment, part)
 
 
 def _model(model: Model, at: Path) -> Iterator[Problem]:

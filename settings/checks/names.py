@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from settings.environment import Environment
 from settings.errors import Path, Problem
+from settings.models import Model
 from settings.stack import StackSettings
 
 # A blue/green deployment is called NAME-HASH with eight hexadecimal digits, within Azure's 32 characters.
 HASH_SUFFIX = 9
+LONGEST_DEPLOYMENT = 32
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,11 @@ def check(stack: StackSettings) -> Iterator[Problem]:
             yield from same(deployment.endpoint_name, name, (*here, "endpoint_name"), "endpoint")
             for variable in deployment.environment_variables:
                 yield from _name(VARIABLE, variable, (*here, "environment_variables", variable))
+            for part in ("model", "environment"):
+                inline = getattr(deployment, part)
+                if isinstance(inline, Model | Environment):
+                    yield from _name(ASSET, inline.name, (*here, part, "name"))
+                    yield from _name(VERSION, inline.version, (*here, part, "version"))
     yield from _twice(stack.endpoints, ("endpoints",), "endpoint")
     yield from _secret_names(stack)
 
@@ -141,11 +149,12 @@ def _deployment(stack: StackSettings, name: str, at: Path, rollout: str, adopted
     if not found and name != name.lower():
         fix = f"Write `{name.lower()}`."
         yield Problem(at, "has capitals, and az ml lower-cases the names of deployments.", fix)
-    if not found and rollout == "blue_green" and not adopted and len(name) + HASH_SUFFIX > 32:
+    if not found and rollout == "blue_green" and not adopted and len(name) + HASH_SUFFIX > LONGEST_DEPLOYMENT:
         reason = (
             f"is {len(name)} characters long; blue_green adds {HASH_SUFFIX} for a hash and Azure allows 32."
         )
-        yield Problem(at, reason, f"Use at most {32 - HASH_SUFFIX} characters, or `rollout: recreate`.")
+        most = LONGEST_DEPLOYMENT - HASH_SUFFIX
+        yield Problem(at, reason, f"Use at most {most} characters, or `rollout: recreate`.")
 
 
 def _name(rule: Rule, name: str | None, at: Path) -> Iterator[Problem]:

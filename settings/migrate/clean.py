@@ -5,6 +5,7 @@ Each function changes nothing silently: it adds a sentence to `notes` for whatev
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ class Cleaner:
         self.project = project
         self.notes: list[str] = []
 
+    def name(self, name: str, path: Path) -> str:
+        """az ml lower-cases the names of endpoints and deployments."""
+        if name != name.lower():
+            self.notes.append(f"{path.name}: the name {name} is lower-cased, as az ml does it")
+        return name.lower()
+
     def endpoint(self, body: Mapping[str, Any], path: Path) -> dict[str, Any]:
         out = self._section(body, Endpoint, path.name)
         for key in ("traffic", "mirror_traffic"):
@@ -45,14 +52,22 @@ class Cleaner:
         elif isinstance(environment, dict):
             out["environment"] = self._paths(environment, path)
         if isinstance(out.get("model"), dict):
-            out["model"] = self._paths(out["model"], path)
+            out["model"] = self.model(out["model"], path)
         return out
 
     def environment(self, body: Mapping[str, Any], path: Path) -> dict[str, Any]:
         return self._paths(self._section(body, Environment, path.name), path)
 
     def model(self, body: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        return self._paths(self._section(body, Model, path.name), path)
+        out = self._paths(self._section(body, Model, path.name), path)
+        if isinstance(out.get("flavors"), dict):
+            out["flavors"] = {
+                name: self._texts(values, f"{path.name}: flavors.{name}")
+                if isinstance(values, dict)
+                else values
+                for name, values in out["flavors"].items()
+            }
+        return out
 
     def _section(self, body: Mapping[str, Any], section: type[Section], where: str) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -96,6 +111,8 @@ class Cleaner:
             elif value is None:
                 self.notes.append(f"{where}.{name} has no value and became empty text")
                 out[str(name)] = ""
+            elif isinstance(value, date):
+                out[str(name)] = value.isoformat()
             else:
                 out[str(name)] = value
         return out

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from settings.checks.names import HASH_SUFFIX, LONGEST_DEPLOYMENT
 from settings.migrate.clean import Cleaner
 from settings.migrate.read import File, FolderError, Found
+from settings.references import parse
 
 
 @dataclass
@@ -26,6 +28,8 @@ def convert(found: Found, options: argparse.Namespace) -> Conversion:
         "environments": _assets(found.files["environment"], cleaner.environment),
     }
     endpoints = _endpoints(found, cleaner, options)
+    for kind, field_name in (("models", "model"), ("environments", "environment")):
+        _versions(assets[kind], endpoints, field_name, cleaner)
     config = {
         **_platform(options),
         **{key: value for key, value in assets.items() if value},
@@ -64,16 +68,31 @@ def _assets(files: Iterable[File], clean: Any) -> dict[str, Any]:
     return out
 
 
+def _versions(assets: dict[str, Any], endpoints: dict[str, Any], key: str, cleaner: Cleaner) -> None:
+    """A file without a version, and a deployment that names one: that is the one az ml would register."""
+    for endpoint in endpoints.values():
+        for deployment in endpoint["deployments"].values():
+            found = parse(deployment[key]) if isinstance(deployment.get(key), str) else None
+            asset = assets.get(found.name or "") if found else None
+            if found and found.version and asset is not None and not asset.get("version"):
+                asset["version"] = found.version
+                cleaner.notes.append(
+                    f"the {key} {found.name} has no version in its file and is named as version "
+                    f"{found.version}; it gets that one"
+                )
+
+
 def _endpoints(found: Found, cleaner: Cleaner, options: argparse.Namespace) -> dict[str, Any]:
     adopted = {"import_": True} if options.adopt else {}
     endpoints: dict[str, Any] = {}
     for file in found.files["endpoint"]:
-        name = str(file.body.get("name") or file.path.stem)
+        name = cleaner.name(_called(file, found), file.path)
         if name in endpoints:
             raise FolderError(
                 f"{file.path}: there are two files for the endpoint {name}. Leave one of them in the folder."
             )
-        endpoints[name] = {**cleaner.endpoint(file.body, file.path), **adopted, "deployments": {}}
+        body = cleaner.endpoint({**file.body, "name": name}, file.path)
+        endpoints[name] = {**body, **adopted, "deployments": {}}
     for file in found.files["deployment"]:
         name = _endpoint_of(file, endpoints)
         if name not in endpoints:
@@ -81,35 +100,48 @@ def _endpoints(found: Found, cleaner: Cleaner, options: argparse.Namespace) -> d
                 f"{file.path.name}: there is no file for the endpoint {name}; it gets az ml's defaults"
             )
             endpoints[name] = {**adopted, "deployments": {}}
-        key = _name(file, cleaner)
+        key = cleaner.name(str(file.body.get("name") or file.path.stem), file.path)
         if key in endpoints[name]["deployments"]:
             raise FolderError(
                 f"{file.path}: there are two files for {key} of {name}. Leave one of them in the folder."
             )
-        body = cleaner.deployment({**file.body, "name": key}, file.path)
-        endpoints[name]["deployments"][key] = {**body, **adopted}
+        body = cleaner.deployment({**file.body, "name": key, "endpoint_name": name}, file.path)
+        endpoints[name]["deployments"][key] = {**body, **_fixed(key, adopted, cleaner), **adopted}
     for name, endpoint in endpoints.items():
         _traffic(name, endpoint, cleaner, options.adopt)
     return endpoints
+
+
+def _called(file: File, found: Found) -> str:
+    """A file without a name (az ml takes it from the command line) is of the endpoint that deployments name."""
+    said = {str(other.body.get("name")) for other in found.files["endpoint"]}
+    wanted = {str(d.body["endpoint_name"]) for d in found.files["deployment"] if d.body.get("endpoint_name")}
+    if not file.body.get("name") and len(wanted - said) == 1:
+        return next(iter(wanted - said))
+    return str(file.body.get("name") or file.path.stem)
+
+
+def _fixed(name: str, adopted: dict[str, Any], cleaner: Cleaner) -> dict[str, Any]:
+    """There must be room for a hash behind the name, unless the server keeps it."""
+    if adopted or len(name) + HASH_SUFFIX <= LONGEST_DEPLOYMENT:
+        return {}
+    cleaner.notes.append(
+        f"the deployment {name} gets `rollout: recreate`: its name leaves no room for a second server beside "
+        f"it. At most {LONGEST_DEPLOYMENT - HASH_SUFFIX} characters do"
+    )
+    return {"rollout": "recreate"}
 
 
 def _endpoint_of(file: File, endpoints: dict[str, Any]) -> str:
     """The file says it; az ml also takes it from the command line, so the only endpoint will do."""
     said = file.body.get("endpoint_name")
     if said:
-        return str(said)
+        return str(said).lower()
     if len(endpoints) == 1:
         return next(iter(endpoints))
     raise FolderError(
         f"{file.path} does not say `endpoint_name`, and there is not exactly one endpoint. Add the key."
     )
-
-
-def _name(file: File, cleaner: Cleaner) -> str:
-    said = str(file.body.get("name") or file.path.stem)
-    if said != said.lower():
-        cleaner.notes.append(f"{file.path.name}: name is lower-cased, as az ml does it")
-    return said.lower()
 
 
 def _traffic(name: str, endpoint: dict[str, Any], cleaner: Cleaner, adopt: bool) -> None:

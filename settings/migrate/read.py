@@ -70,7 +70,7 @@ def load(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        body = yaml.safe_load(path.read_text())
+        body = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise FolderError(f"{path} cannot be read as YAML: {error}") from None
     return body if isinstance(body, dict) else {}
@@ -78,8 +78,11 @@ def load(path: Path) -> dict[str, Any]:
 
 def _kind(path: Path, body: dict[str, Any]) -> str | None:
     """By `$schema`, by the file's name, by its keys: whichever says it first."""
+    schema = str(body.get("$schema", "")).lower()
+    known = SCHEMAS.get(schema.rsplit("/", 1)[-1].split(".")[0])
+    if known or "azuremlschemas" in schema:  # a batch endpoint is none of these, whatever the file is called
+        return known
     guesses: tuple[Callable[[], str | None], ...] = (
-        lambda: SCHEMAS.get(str(body.get("$schema", "")).rsplit("/", 1)[-1].split(".")[0].lower()),
         lambda: next(
             (kind for kind in KINDS if kind in path.stem.lower().replace("_", "-").split("-")), None
         ),

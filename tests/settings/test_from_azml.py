@@ -142,6 +142,49 @@ class TestFilesAreFound:
         assert project.run() == 0
         assert "blue" in project.stack().endpoints["chat-one"].deployments
 
+    def test_an_endpoint_without_a_name_is_the_one_its_deployments_name(self, project: Project) -> None:
+        """az ml takes the name from the command line then."""
+        project.put("endpoint.yml", "auth_mode: aml_token")
+        project.put("deployment.yml", f"name: blue\nendpoint_name: chat-one\n{textwrap.dedent(SERVER)}")
+        assert project.run() == 0
+        assert project.stack().endpoints["chat-one"].auth_mode == "aml_token"
+
+    def test_other_kinds_of_files_are_left_and_said(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        schema = "$schema: https://azuremlschemas.azureedge.net/latest/batchEndpoint.schema.json"
+        project.put("nightly-endpoint.yml", f"{schema}\nname: nightly")
+        project.put("empty.yml", "")
+        project.put("list.yaml", "[a, b]")
+        assert project.run() == 0
+        assert list(project.stack().endpoints) == ["chat-one"]
+        assert capsys.readouterr().out.count("is neither endpoint, deployment, environment nor model") == 3
+
+
+class TestVersions:
+    def test_a_file_without_one_gets_the_one_a_deployment_names(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It is what az ml would have registered it as."""
+        project.put("endpoint.yml", "name: chat-one")
+        project.put("model.yml", "name: Qwen\npath: azureml://datastores/d/paths/q")
+        server = textwrap.dedent(SERVER)
+        project.put("deployment.yml", f"name: blue\nendpoint_name: chat-one\nmodel: azureml:Qwen:1\n{server}")
+        assert project.run() == 0
+        assert project.stack().models["Qwen"].version == "1"
+        assert "the model Qwen has no version in its file" in capsys.readouterr().out
+
+    def test_another_than_the_files_is_refused(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        project.put("model.yml", "name: Qwen\nversion: 2\npath: azureml://datastores/d/paths/q")
+        server = textwrap.dedent(SERVER)
+        project.put("deployment.yml", f"name: blue\nendpoint_name: chat-one\nmodel: azureml:Qwen:1\n{server}")
+        assert project.run() == 1
+        assert "Write azureml:Qwen:2." in capsys.readouterr().err
+
 
 class TestWhatAzMlDoesToABody:
     """Each change is said, in the file and on the terminal."""
@@ -154,8 +197,8 @@ class TestWhatAzMlDoesToABody:
 
     def test_names_are_lower_cased(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.make(project, "")["name"] == "blue"
-        assert "name is lower-cased, as az ml does it" in capsys.readouterr().out
-        assert "name is lower-cased" in (project.root / "Pulumi.dev.yaml").read_text()
+        assert "the name Blue is lower-cased, as az ml does it" in capsys.readouterr().out
+        assert "the name Blue is lower-cased" in (project.root / "Pulumi.dev.yaml").read_text()
 
     def test_read_only_fields_and_zeros_are_left_out(self, project: Project) -> None:
         server = self.make(
@@ -167,6 +210,30 @@ class TestWhatAzMlDoesToABody:
     def test_truth_values_in_variables_become_text(self, project: Project) -> None:
         server = self.make(project, "environment_variables: {A: true, B: 1, C: null}\n")
         assert server["environment_variables"] == {"A": "true", "B": 1, "C": ""}
+
+    def test_dates_and_flavors_become_text(self, project: Project) -> None:
+        project.put("weights/config.json", "{}")
+        flavors = "flavors: {hf: {revision: 12, gated: true}}"
+        server = self.make(project, f"tags: {{since: 2024-01-01}}\nmodel: {{path: weights, {flavors}}}\n")
+        assert server["tags"] == {"since": "2024-01-01"}
+        model = project.stack().endpoints["chat-one"].deployments["blue"].model
+        assert model.flavors == {"hf": {"revision": "12", "gated": "true"}}
+
+    def test_what_the_azure_cli_shows_is_taken(self, project: Project) -> None:
+        """`az ml online-deployment show` adds the group to the file's keys."""
+        assert "resourceGroup" not in self.make(project, "resourceGroup: rg\n")
+
+    def test_a_name_without_room_for_a_hash_stays(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        project.put("endpoint.yml", "name: chat-one")
+        project.put(
+            "deployment.yml",
+            f"name: a-name-of-24-characters-\n{textwrap.dedent(SERVER)}".replace("-\n", "x\n"),
+        )
+        assert project.run() == 0
+        assert project.server()["rollout"] == "recreate"
+        assert "At most 23 characters do" in capsys.readouterr().out
 
     def test_texts_that_look_like_numbers_stay_texts_for_every_reader(self, project: Project) -> None:
         """Pulumi's reader takes 1e5 for a number, PyYAML does not: quotes leave no doubt."""
@@ -277,6 +344,28 @@ class TestWhatCannotBe:
         found = yaml.safe_load((project.root / "Pulumi.dev.yaml").read_text())
         assert found["encryptionsalt"] == "v1:abc="
         assert "vllm-azureml:lock" not in found["config"]
+
+    def test_a_kubernetes_endpoint_is_refused_with_a_sentence(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        schema = "$schema: https://azuremlschemas.azureedge.net/latest/kubernetesOnline"
+        project.put("a.yml", f"{schema}Endpoint.schema.json\nname: chat-one\ncompute: azureml:k8s\n")
+        body = f"{schema}Deployment.schema.json\nname: blue\ntype: kubernetes\nendpoint_name: chat-one\n"
+        project.put("b.yml", body + textwrap.dedent(SERVER))
+        assert project.run() == 1
+        said = capsys.readouterr().err
+        assert "chat-one.compute: is not supported here. This belongs to Kubernetes online endpoints" in said
+        assert "blue.type: is kubernetes, and this stack makes managed deployments." in said
+
+    def test_two_contents_for_one_version(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+        project.put("endpoint.yml", "{name: chat-one, traffic: {blue: 100}}")
+        for name in ("blue", "green"):
+            server = textwrap.dedent(SERVER).replace(
+                "  image:", f"  name: e\n  version: 1\n  description: {name}\n  image:"
+            )
+            project.put(f"{name}-deployment.yml", f"name: {name}\nendpoint_name: chat-one\n{server}")
+        assert project.run() == 1
+        assert "is another content for version 1 of `e`" in capsys.readouterr().err
 
     def test_a_scoring_script_is_written_down_and_refused_with_a_sentence(
         self, project: Project, capsys: pytest.CaptureFixture[str]
