@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 
-from emulator.host import control
+from emulator.host.alive import running
 from emulator.host.environment import exports
 from emulator.host.errors import HostError
 from emulator.host.started import Started
@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def start(settings: Settings, options: argparse.Namespace) -> int:
+    from emulator.host import control
+
     began = time.monotonic()
     control.start(settings, options.nodes, options.server, _say)
     started = Started.load(settings)
@@ -42,26 +44,32 @@ def start(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def stop(settings: Settings, options: argparse.Namespace) -> int:
+    from emulator.host import control
+
     control.stop(settings, _say)
     return 0
 
 
 def reset(settings: Settings, options: argparse.Namespace) -> int:
+    from emulator.host import control
+
     control.reset(settings, _say)
     return 0
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:
     """0 when everything runs, 3 when nothing or not everything does (as service managers answer)."""
-    running = control.running(settings)
-    complete = all(running.values())
+    processes = running(settings)
+    complete = all(processes.values())
     if options.quiet:
         return 0 if complete else 3
+    from emulator.host import control
+
     started = Started.load(settings)
-    if not any(running.values()):
+    if not any(processes.values()):
         print("not running; start it with: python -m emulator start")
         return 3
-    for name, pid in running.items():
+    for name, pid in processes.items():
         print(
             f"{name:10} " + (f"pid {pid}" if pid else "NOT RUNNING: python -m emulator start brings it back")
         )
@@ -75,6 +83,9 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def env(settings: Settings, options: argparse.Namespace) -> int:
+    """With --running nothing is printed, and 3 returned, unless everything runs."""
+    if options.running and not all(running(settings).values()):
+        return 3
     started = Started.load(settings)
     if started is None:
         raise HostError("the embedded Azure was never started here. Start it with: python -m emulator start")
@@ -103,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=status)
     command = commands.add_parser("env", help="print the exports with which other programs talk to it")
     command.add_argument("--principal", choices=["deployer", "reader"], default="deployer")
+    command.add_argument(
+        "--running", action="store_true", help="only if everything runs; else the status is 3"
+    )
     command.set_defaults(run=env)
     commands.add_parser("reset", help="stop, and forget all state").set_defaults(run=reset)
     return parser

@@ -18,13 +18,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from emulator.host import azurite, base_image, certificates, engine, networks, ports, registry
+from emulator.host.alive import NAMES, running
 from emulator.host.errors import HostError
 from emulator.host.process import Service, Supervisor
 from emulator.host.started import Started, gateway, inside_host
 from emulator.settings import Settings
 
-# In the order in which they start; they stop in the reverse one.
-NAMES = ("dockerd", "azurite", "registry", "hub", "azure")
 SETTING = "EMULATOR_PORT or EMULATOR_NETWORK"
 Say = Callable[[str], None]
 
@@ -93,14 +92,6 @@ def reset(settings: Settings, say: Say) -> None:
         _stop_all(settings, say)
         shutil.rmtree(settings.home, ignore_errors=True)
     say(f"removed {settings.home}")
-
-
-def running(settings: Settings) -> dict[str, int | None]:
-    """The pid, or None, of each process that the last start wanted."""
-    started = Started.load(settings)
-    supervisor = Supervisor(settings.pids, settings.logs)
-    names = [n for n in NAMES if n != "dockerd" or (started and started.engine_is_ours)]
-    return {name: supervisor.pid(name) for name in names}
 
 
 def containers(settings: Settings) -> list[tuple[str, str]]:
