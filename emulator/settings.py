@@ -231,7 +231,8 @@ def _check(settings: Settings) -> None:
         )
     if not 1024 <= settings.port <= 65500:
         raise SettingsError(
-            f"EMULATOR_PORT={settings.port} is out of range; use 1024 to 65500 (three are taken)"
+            f"EMULATOR_PORT={settings.port} is out of range; use 1024 to 65500 (it and the three after it "
+            "are taken)"
         )
     if settings.nodes not in {"docker", "none"}:
         raise SettingsError(f"EMULATOR_NODES={settings.nodes!r} is not known; use docker or none")

@@ -21,6 +21,7 @@ from emulator.azure.errors import ArmError
 from emulator.azure.principals import Principal
 from emulator.azure.resource_type import Answer, Call, ResourceType
 from emulator.azure.tokens import TokenError, bearer
+from emulator.azure.validation import validate
 
 _log = logging.getLogger(__name__)
 _METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE", "HEAD"]
@@ -36,6 +37,22 @@ _TOKEN_ERRORS = {
     ),
     "invalid": ("InvalidAuthenticationToken", "The access token is invalid."),
 }
+
+
+def _parsed(raw: bytes) -> Any:
+    """Return the JSON of a body; raises ArmError 400. Python's own reader takes more than JSON has: NaN,
+    halves of surrogate pairs, and any depth until its stack ends.
+    """
+    try:
+        value = json.loads(raw, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ArmError(400, "InvalidRequestContent", "The request content is not valid JSON.") from None
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Arm:
@@ -67,8 +84,12 @@ class Arm:
             self._authenticate(request)
         except ArmError as error:
             return JSONResponse(error.envelope(), error.status)
-        body = await request.json()
-        scaled = await autoscale.feed(self.cloud, body["points"], float(body.get("at", now())))
+        try:
+            body = await request.json()
+            points, at = body["points"], float(body.get("at", now()))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return JSONResponse({"error": "points: [{resource, metric, value, seconds_ago}] is missing"}, 400)
+        scaled = await autoscale.feed(self.cloud, points, at)
         return JSONResponse({"scaled": scaled})
 
     async def handle(self, request: Request) -> Response:
@@ -103,12 +124,7 @@ class Arm:
     async def _answer(self, request: Request, entry: dict[str, Any]) -> Response:
         raw = await request.body()
         if raw:
-            try:
-                entry["body"] = json.loads(raw)
-            except ValueError:
-                raise ArmError(
-                    400, "InvalidRequestContent", "The request content is not valid JSON."
-                ) from None
+            entry["body"] = _parsed(raw)
         principal = self._authenticate(request)
         entry["principal"] = principal.name
         special = subscription_level.find(request.method, request.url.path)
@@ -135,7 +151,10 @@ class Arm:
         self, special: subscription_level.Match, request: Request, entry: dict[str, Any], principal: Principal
     ) -> Response:
         target = ids.Target(request.url.path.rstrip("/"), special.route.type, special.scope)
+        subscription_level.check(self.cloud, special, entry["api-version"])
         call = self._call(target, request, entry, principal)
+        if special.route.body is not None:
+            call.body = validate(special.route.body, call.body)
         if special.route.action:
             self.cloud.rbac.check(principal, special.route.action, special.scope)
         answer = special.route.handler(call, special.values)

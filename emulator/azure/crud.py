@@ -15,7 +15,7 @@ from emulator.azure.errors import ArmError, conflict, not_found
 from emulator.azure.resource_type import Answer, Call, ResourceType, merge, pick
 from emulator.azure.resources.locks import check_locks
 from emulator.azure.store import Resource
-from emulator.azure.validation import validate
+from emulator.azure.validation import changed, validate
 
 _BUSY = {"Creating", "Updating", "Deleting", "Accepted", "Scaling"}
 
@@ -53,6 +53,7 @@ async def put(call: Call, kind: ResourceType) -> Answer:
     kind.complete(new)
     if old is not None:
         _check_create_only(kind, old, new)
+        _check_fixed(cloud, kind, old, new)
         if "location" in old.doc:
             new.doc.setdefault("location", old.doc["location"])
     kind.prepare(call, old, new)
@@ -69,7 +70,7 @@ async def patch(call: Call, kind: ResourceType) -> Answer:
         raise ArmError(405, "MethodNotAllowed", f"PATCH is not supported for {kind.type}.")
     _check_idle(cloud, old)
     check_locks(cloud, old.id, "write")
-    change = validate(cloud.schemas.get(kind.patch_model), call.body or {}, partial=True)
+    change = validate(cloud.schemas.get(kind.patch_model), call.body, partial=True)
     doc = copy.deepcopy(old.doc)
     tags = change.pop("tags", None)
     merge(doc, change)
@@ -112,6 +113,8 @@ async def action(call: Call, kind: ResourceType) -> Answer:
     resource = call.cloud.store.get(call.target.id)
     if resource is None:
         raise not_found(call.target.id)
+    if call.body is not None and not isinstance(call.body, dict):
+        raise ArmError(400, "InvalidRequestContent", "The request content is not a JSON object.")
     answer = known[name](call, resource)
     return await answer if inspect.isawaitable(answer) else answer
 
@@ -156,9 +159,9 @@ async def erase(cloud: Cloud, resource: Resource) -> None:
 
 def _validated(call: Call, kind: ResourceType) -> dict[str, Any]:
     if kind.fields is not None:
-        return validate(kind.fields, call.body if call.body is not None else {})
+        return validate(kind.fields, call.body)
     assert kind.model is not None, kind.type
-    return validate(call.cloud.schemas.get(kind.model), call.body if call.body is not None else {})
+    return validate(call.cloud.schemas.get(kind.model), call.body)
 
 
 def _private(old: Resource | None) -> dict[str, Any]:
@@ -266,6 +269,16 @@ def _check_create_only(kind: ResourceType, old: Resource, new: Resource) -> None
                 "set when the resource is created.",
                 target=path,
             )
+
+
+def _check_fixed(cloud: Cloud, kind: ResourceType, old: Resource, new: Resource) -> None:
+    """Refuse to change what the SDK's model marks as set at creation only."""
+    if kind.model is None or kind.own_immutability:
+        return
+    path = changed(cloud.schemas.get(kind.model), old.doc, new.doc)
+    if path:
+        text = f"Changing property '{path}' of '{old.id}' is not allowed: it can only be set at creation."
+        raise ArmError(400, "PropertyChangeNotAllowed", text, target=path)
 
 
 def _plain(value: Any) -> Any:

@@ -51,6 +51,8 @@ def _redact(value: Any, vault_secret: bool) -> Any:
 
 
 def _field(key: str, item: Any, vault_secret: bool) -> Any:
+    if key.lower() == "secrets" and isinstance(item, dict):  # of a datastore: all but their kind
+        return {name: text if name == "secretsType" else REDACTED for name, text in item.items()}
     secret = key.lower() in _SECRET_FIELDS or (vault_secret and key == "value")
     if secret and isinstance(item, str | int) and item != "":
         return REDACTED

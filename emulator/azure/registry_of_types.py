@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from emulator.azure.errors import ArmError
 from emulator.azure.resource_type import ResourceType
 from emulator.azure.resources.ml.common import BODIES, sdk_model
@@ -36,15 +38,19 @@ class Types:
 
     def check_version(self, kind: ResourceType, version: str) -> None:
         """Raise ARM's answer for a missing or unknown api-version."""
+        namespace, _, rest = kind.type.partition("/")
+        self.check_known(namespace, rest, version, kind.versions)
+
+    def check_known(self, namespace: str, rest: str, version: str, versions: Iterable[str]) -> None:
+        """Raise ARM's answer unless the version is one of `versions`."""
         if not version:
             raise ArmError(
                 400,
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        if version not in kind.versions:
-            namespace, _, rest = kind.type.partition("/")
-            known = ",".join(sorted(kind.versions))
+        if version not in versions:
+            known = ",".join(sorted(versions))
             raise ArmError(
                 400,
                 "NoRegisteredProviderFound",

@@ -60,6 +60,7 @@ class ResourceType:
     name_pattern: str = r"[^/<>%&\\?*]{1,260}"
     name_rule: str = "1 to 260 characters without / < > % & \\ ? *"
     create_only: tuple[str, ...] = ()
+    own_immutability: bool = False  # the type itself refuses changes of what is fixed, in its own words
     asynchronous: bool = False  # creation and update
     asynchronous_delete: bool = False
     create_status: int = 201

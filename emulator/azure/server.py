@@ -58,6 +58,8 @@ class Server:
                     specs.append(await make_spec(self.cloud, item))
                 except ArmError as error:
                     _log.warning("%s is not brought back: %s", item.id, error)
+                except Exception:  # noqa: BLE001 - one of them must not keep the whole of Azure from starting
+                    _log.exception("%s is not brought back", item.id)
         await self.cloud.nodes.resume(specs)
 
     async def stop(self) -> None:

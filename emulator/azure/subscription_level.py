@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from emulator.azure import filters, regions
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
 from emulator.azure.operations import document
@@ -27,7 +28,7 @@ class Route:
     handler: Handler
     action: str = ""
     type: str = ""
-    versions: frozenset[str] | None = None
+    body: dict[str, Any] | None = None  # the schema of a POST's body
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,38 @@ class Match:
 
 
 def route(
-    method: str, path: str, handler: Handler, action: str = "", versions: frozenset[str] | None = None
+    method: str, path: str, handler: Handler, action: str = "", body: dict[str, Any] | None = None
 ) -> Route:
     """Make a route; `{name}` in the path matches one segment, the subscription comes first."""
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", "/subscriptions/{subscription}" + path)
-    return Route(method, re.compile(pattern + "/?", re.IGNORECASE), handler, action, path, versions)
+    return Route(method, re.compile(pattern + "/?", re.IGNORECASE), handler, action, path, body)
+
+
+def check(cloud: Cloud, match: Match, version: str) -> None:
+    """Refuse another subscription, a location that is none, and an api-version that nobody knows here.
+
+    The paths of a provider take the versions of that provider's types.
+    """
+    given = match.values.get("subscription", "")
+    if match.route.type != _LISTING and given.lower() != cloud.settings.subscription.lower():
+        raise ArmError(404, "SubscriptionNotFound", f"The subscription '{given}' could not be found.")
+    if "location" in match.values:
+        regions.check(match.values["location"], match.route.type)
+    _, marker, rest = match.route.type.rpartition("/providers/")
+    namespace = rest.split("/")[0] if marker and "/" in rest else "Microsoft.Resources"
+    if namespace == "{namespace}":
+        # An operation's, or `/providers/NAMESPACE` itself, which is Resource Manager's own.
+        operation = "operation" in match.values
+        namespace = match.values["namespace"] if operation else "Microsoft.Resources"
+    known = {
+        one
+        for kind in cloud.types.all()
+        if kind.type.lower().startswith(namespace.lower() + "/")
+        for one in kind.versions
+    }
+    if namespace == "Microsoft.Resources":
+        known |= _SUBSCRIPTION_VERSIONS
+    cloud.types.check_known(namespace, rest or "subscriptions", version, known)
 
 
 def find(method: str, path: str) -> Match | None:
@@ -102,10 +130,6 @@ def _wait(call: Call, row: dict[str, Any]) -> dict[str, str]:
 
 
 def subscription(call: Call, values: dict[str, str]) -> Answer:
-    if values["subscription"].lower() != call.cloud.settings.subscription.lower():
-        raise ArmError(
-            404, "SubscriptionNotFound", f"The subscription '{values['subscription']}' could not be found."
-        )
     settings = call.cloud.settings
     return Answer(
         {
@@ -138,10 +162,19 @@ def provider(call: Call, values: dict[str, str]) -> Answer:
 def resources(call: Call, values: dict[str, str]) -> Answer:
     """List the tracked resources of a subscription or group, without their properties."""
     under = call.target.id.rsplit("/", 1)[0]
+    if "group" in values and call.cloud.store.get(under) is None:
+        text = f"Resource group '{values['group']}' could not be found."
+        raise ArmError(404, "ResourceGroupNotFound", text)
+    asked = filters.parse(call.query.get("$filter", ""), ("resourceType", "name", "location"))
+    kind, name, place = (asked.get(key) for key in ("resourcetype", "name", "location"))
     items = [
         {"id": item.id, "name": item.name, "type": item.type, "location": item.doc.get("location")}
         for item in call.cloud.store.all(under=under)
-        if "location" in item.doc and "/providers/" in item.id
+        if "location" in item.doc
+        and "/providers/" in item.id
+        and (kind is None or item.type.lower() == kind.lower())
+        and (name is None or item.name.lower() == name.lower())
+        and (place is None or item.location == place.lower())
     ]
     return Answer({"value": items})
 
@@ -149,6 +182,9 @@ def resources(call: Call, values: dict[str, str]) -> Answer:
 # The last is as in the recorded answers of azure-ai-ml's own tests.
 _OPERATIONS = (("operationStatuses", "operationResults"), ("mfeOperationsStatus", "mfeOperationResults"))
 _routes: list[Route] = []
+_LISTING = "/subscriptions"
+# Of subscriptions, providers and lists of resources: azure-mgmt-resource and the Azure CLI use them.
+_SUBSCRIPTION_VERSIONS = {"2016-06-01", "2019-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"}
 
 
 def routes() -> list[Route]:
@@ -161,7 +197,7 @@ def routes() -> list[Route]:
             _routes.append(route("GET", operation + status + "/{operation}", operation_status))
             _routes.append(route("GET", operation + result + "/{operation}", operation_result))
         listing = re.compile(r"/(?P<subscription>subscriptions)/?", re.IGNORECASE)
-        _routes.append(Route("GET", listing, subscriptions, type="/subscriptions"))
+        _routes.append(Route("GET", listing, subscriptions, type=_LISTING))
         _routes.append(route("GET", "", subscription, "Microsoft.Resources/subscriptions/read"))
         _routes.append(route("GET", "/providers/{namespace}", provider, "Microsoft.Resources/providers/read"))
         register = "Microsoft.Resources/subscriptions/providers/register/action"

@@ -39,3 +39,7 @@ def _type(models: dict[str, Any], name: str, kind: Any) -> list[Any]:
         _model(models, name, kind)
         return ["model", name]
     return [kind]
+
+
+# What `checkNameAvailability` of every provider takes (their REST specifications).
+NAME_CHECK = table({"name!": "str", "type!": "str"}, "CheckNameAvailabilityParameters")

@@ -26,6 +26,14 @@ def validate(schema: dict[str, Any], body: Any, *, partial: bool = False) -> dic
     return _Walk(schema["models"], partial).model(schema["root"], body, "")
 
 
+def changed(schema: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    """Return the path of a field that the schema lets nobody update and that differs, None when none does.
+
+    What is absent on one side is not a change: the service may have filled it in. Lists are not compared.
+    """
+    return _Walk(schema["models"], partial=True).changed(schema["root"], before, after, "")
+
+
 def _refuse(text: str, path: str) -> ArmError:
     where = f" Path '{path}'." if path else ""
     message = f"The request content was invalid and could not be deserialized: '{text}{where}'"
@@ -68,6 +76,20 @@ class _Walk:
             return model, name
         known = ", ".join(model["subtypes"])
         raise _refuse(f"'{kind}' is not a known value of '{discriminator}' (one of {known}).", path)
+
+    def changed(self, name: str, before: dict[str, Any], after: dict[str, Any], path: str) -> str | None:
+        model, _ = self._subtype(name, after, path)
+        for key in before.keys() & after.keys() & model["fields"].keys():
+            field, where = model["fields"][key], f"{path}.{key}" if path else key
+            old, new = before[key], after[key]
+            if not field["updatable"] and not field["readonly"] and where != "location":
+                if old != new:
+                    return where
+            elif field["type"][0] == "model" and isinstance(old, dict) and isinstance(new, dict):
+                found = self.changed(field["type"][1], old, new, where)
+                if found:
+                    return found
+        return None
 
     def _required(self, name: str, fields: dict[str, Any], out: dict[str, Any], path: str) -> None:
         if self._partial:

@@ -1,8 +1,10 @@
 """One instance of a deployment: a container, kept running and probed as a kubelet would.
 
-A container that exits, or whose liveness probe fails, is restarted after a back-off that doubles. Before
-the instance was ready for the first time this ends after `Patience.restarts` restarts, and the deployment
-has failed; so it has when the readiness probe reaches its failure threshold without having passed.
+A container that exits, or whose liveness probe fails, is restarted after a back-off that doubles. A startup
+probe, where there is one, holds back the other two until it has succeeded, and its failure is a restart,
+too (kubernetes.io, "Liveness, Readiness, and Startup Probes"). Before the instance was ready for the first
+time restarts end after `Patience.restarts`, and the deployment has failed; so it has when the readiness
+probe reaches its failure threshold without having passed.
 Afterwards restarts never end. How often Azure lets a container restart before it gives a deployment up is
 not documented: the number is a setting, unverified.
 """
@@ -15,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from emulator.nodes.interface import DeploymentSpec, Outcome, Reason, Stage
+from emulator.nodes.interface import DeploymentSpec, Outcome, Probe, Reason, Stage
 from emulator.nodes.probes import Check, Clock, Counter, probing
 
 
@@ -132,12 +134,16 @@ class Instance:
     async def _until_broken(self, *, waited: bool) -> tuple[Reason, str]:
         """Probe the running container; answers why it has to be restarted, or why it was given up.
 
-        `waited`: it runs for a while already, so that no initial delay is due.
+        `waited`: it runs for a while already, so that no initial delay is due and it has started up.
         """
+        started = asyncio.Event()
+        if waited or self._spec.startup is None:
+            started.set()
         watching = {
             asyncio.create_task(self._crash()),
-            asyncio.create_task(self._liveness(waited)),
-            asyncio.create_task(self._readiness(waited)),
+            asyncio.create_task(self._startup(started)),
+            asyncio.create_task(self._liveness(waited, started)),
+            asyncio.create_task(self._readiness(waited, started)),
         }
         try:
             done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
@@ -153,11 +159,32 @@ class Instance:
         code = await self.container.exited()
         return Reason.CONTAINER_CRASHED, f"The container ended with exit code {code}."
 
-    async def _liveness(self, waited: bool) -> tuple[Reason, str]:
+    async def _startup(self, started: asyncio.Event) -> tuple[Reason, str]:
+        probe = self._spec.startup
+        if probe is None or started.is_set():
+            return await _never()
+        counter = await probing(probe, self._check, self._clock, lambda c: c.passing or c.failing)
+        if counter.passing:
+            started.set()
+            return await _never()
+        text = (
+            f"The startup probe (GET :{probe.port}{probe.path}) failed {probe.failure_threshold} times "
+            f"in a row, so the container is restarted. The last time: {counter.last_failure}."
+        )
+        return Reason.STARTUP_PROBE_FAILED, text
+
+    async def _due(self, probe: Probe, waited: bool, started: asyncio.Event) -> Probe:
+        """Wait until liveness or readiness may be probed: the initial delay, which counts from the
+        container's start, and the startup probe's success. Answers the probe without its delay.
+        """
+        await asyncio.gather(self._clock.sleep(0 if waited else probe.initial_delay), started.wait())
+        return replace(probe, initial_delay=0)
+
+    async def _liveness(self, waited: bool, started: asyncio.Event) -> tuple[Reason, str]:
         probe = self._spec.liveness
         if probe is None:
             return await _never()
-        probe = replace(probe, initial_delay=0) if waited else probe
+        probe = await self._due(probe, waited, started)
         counter = await probing(probe, self._check, self._clock, lambda counter: counter.failing)
         text = (
             f"The liveness probe (GET :{probe.port}{probe.path}) failed {probe.failure_threshold} times "
@@ -165,12 +192,13 @@ class Instance:
         )
         return Reason.LIVENESS_PROBE_FAILED, text
 
-    async def _readiness(self, waited: bool) -> tuple[Reason, str]:
+    async def _readiness(self, waited: bool, started: asyncio.Event) -> tuple[Reason, str]:
         probe = self._spec.readiness
         if probe is None:
+            await started.wait()
             self._became(True)
             return await _never()
-        probe = replace(probe, initial_delay=0) if waited else probe
+        probe = await self._due(probe, waited, started)
 
         def seen(counter: Counter) -> bool:
             self._became(counter.passing)

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CONTAINER_CRASHED = "ContainerCrashed"
     LIVENESS_PROBE_FAILED = "LivenessProbeFailed"
     READINESS_PROBE_FAILED = "ReadinessProbeFailed"
+    STARTUP_PROBE_FAILED = "StartupProbeFailed"
     NODES_UNAVAILABLE = "NodesUnavailable"
 
 
@@ -104,6 +105,7 @@ class DeploymentSpec:
     scoring_path: str = "/"
     liveness: Probe | None = None
     readiness: Probe | None = None
+    startup: Probe | None = None
     egress: bool = True
     # Both limits are the front door's; here only for the log of what was asked.
     request_timeout: float = 5.0

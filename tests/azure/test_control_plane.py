@@ -97,6 +97,34 @@ class TestRefusals:
         )
         assert error["code"] == "SubscriptionNotFound"
 
+    def test_paths_that_are_no_resources_are_as_strict(self, azure: Azure):
+        """Quotas, name checks and lists: their api-version, subscription, location and body count, too."""
+        ml = f"{azure.subscription}/providers/Microsoft.MachineLearningServices/locations"
+        check = f"{azure.subscription}/providers/Microsoft.Storage/checkNameAvailability"
+        wrong = [
+            (("GET", f"{ml}/westeurope/usages"), {"version": "2031-01-01"}, "NoRegisteredProviderFound"),
+            (("GET", f"{ml}/westeurope/usages"), {"version": ""}, "MissingApiVersionParameter"),
+            (("GET", f"{ml}/westeuropa/usages"), {}, "LocationNotAvailableForResourceType"),
+            (("GET", f"{ml}/westeurope/vmSizes".replace("-8000-", "-8001-")), {}, "SubscriptionNotFound"),
+            (("GET", azure.subscription), {"version": "2031-01-01"}, "NoRegisteredProviderFound"),
+            (("POST", check, {"name": "abc"}), {"version": "2024-01-01"}, "InvalidRequestContent"),
+            (("POST", check, [1]), {"version": "2024-01-01"}, "InvalidRequestContent"),
+            (("GET", f"{azure.group('nowhere')}/resources"), {"version": GROUPS}, "ResourceGroupNotFound"),
+        ]
+        for request, options, code in wrong:
+            assert azure.refusal(*request, **options)["code"] == code, request
+
+    def test_a_filter_that_is_not_understood_is_not_ignored(self, azure: Azure, platform: Platform):
+        vaults = f"{platform.group}/resources?$filter=resourceType eq 'Microsoft.KeyVault/vaults'"
+        found = azure.do("GET", vaults, version="2021-04-01")["value"]
+        assert [item["id"] for item in found] == [platform.vault]
+        roles = f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions"
+        for path, version in (
+            (f"{platform.group}/resources?$filter=substringof('x', name)", "2021-04-01"),
+            (f"{roles}?$filter=roleNam eq 'Reader'", "2022-04-01"),
+        ):
+            assert azure.refusal("GET", path, version=version)["code"] == "InvalidFilterInQueryString"
+
     def test_a_resource_in_a_group_that_is_not_there(self, azure: Azure):
         path = f"{azure.group('nowhere')}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/someone"
         error = azure.refusal("PUT", path, {"location": LOCATION}, version="2023-01-31")
@@ -157,6 +185,29 @@ class TestBodies:
         error = azure.refusal("PUT", f"{platform.workspace}/onlineEndpoints/wrong-body", body)
         assert (error["status"], error["code"]) == (400, "InvalidRequestContent")
         assert where in error["message"]
+
+    @pytest.mark.parametrize(
+        "raw",
+        [b"", b"null", b"{", b"\xff", b'{"location": NaN}', b'{"tags": {"a": "\\ud800"}}', b"[" * 10**5],
+        ids=["empty", "null", "half", "not UTF-8", "not a number", "half a character", "bottomless"],
+    )
+    def test_what_is_not_json_is_refused_and_stored_nowhere(self, azure: Azure, platform: Platform, raw):
+        path = f"{azure.settings.arm_url}{platform.account}/blobServices/default?api-version=2024-01-01"
+        headers = {"Authorization": f"Bearer {azure.token()}", "Content-Type": "application/json"}
+        before = azure.http.get(path, headers=headers).json()
+        answer = azure.http.put(path, content=raw, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+        assert azure.http.get(path, headers=headers).json() == before
+
+    def test_what_the_sdk_marks_as_set_at_creation_cannot_be_changed(self, azure: Azure, platform: Platform):
+        path = f"{platform.workspace}/datastores/fixed"
+        account = platform.account.rsplit("/", 1)[1]
+        blob = {"datastoreType": "AzureBlob", "accountName": account, "containerName": "one"}
+        blob["credentials"] = {"credentialsType": "None"}
+        azure.do("PUT", path, {"properties": blob})
+        error = azure.refusal("PUT", path, {"properties": {**blob, "containerName": "two"}})
+        assert (error["code"], error["target"]) == ("PropertyChangeNotAllowed", "properties.containerName")
+        azure.do("PUT", path, {"properties": {**blob, "description": "this can"}})
 
     def test_an_enumeration_takes_any_letter_case_and_is_stored_in_the_sdks(
         self, azure: Azure, platform: Platform

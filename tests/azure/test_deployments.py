@@ -28,6 +28,9 @@ WRONG = [
     ("scaling of the other kind", {"scaleSettings": {"scaleType": "TargetUtilization"}}, "autoscale setting"),
     ("a probe without threshold", {"livenessProbe": {"failureThreshold": 0}}, "1 or more"),
     ("a liveness probe that must succeed twice", {"livenessProbe": {"successThreshold": 2}}, "must be 1"),
+    ("a startup probe that must succeed twice", {"startupProbe": {"successThreshold": 2}}, "must be 1"),
+    ("a relative mount path", {"modelMountPath": "models"}, "absolute"),
+    ("a negative wait", {"requestSettings": {"maxQueueWait": "-PT1S"}}, "not a duration"),
     ("a probe without period", {"readinessProbe": {"period": "PT0S"}}, "PT1S"),
     ("an environment that is not there", {"environmentId": "{ws}/environments/nope/versions/1"}, "not found"),
     ("a name for an id", {"environmentId": "azureml:env:1"}, "not the id"),
@@ -45,6 +48,10 @@ class TestRefusals:
         error = azure.refusal("PUT", f"{endpoint}/deployments/wrong", body)
         assert error["status"] == 400
         assert word in error["message"]
+
+    def test_a_sku_that_is_not_the_default_one(self, azure: Azure, endpoint: str, environment: str):
+        body = {**deployment_body(environment), "sku": {"name": "Standard", "capacity": 1}}
+        assert azure.refusal("PUT", f"{endpoint}/deployments/wrong", body)["target"] == "sku.name"
 
     @pytest.mark.parametrize("name", ["ab", "1st", "end-", "under_score", "x" * 33])
     def test_a_wrong_name(self, azure: Azure, endpoint: str, environment: str, name: str):

@@ -61,6 +61,8 @@ class TestTraffic:
     def test_traffic_to_a_deployment_that_is_not_there(self, azure: Azure, split: str):
         error = azure.refusal("PUT", split, endpoint_body(traffic={"red": 100}))
         assert error["target"] == "properties.traffic"
+        none_of_it = azure.refusal("PUT", split, endpoint_body(traffic={"blue": 100, "red": 0}))
+        assert "does not have" in none_of_it["message"], "a name counts also without a share"
 
     def test_a_new_endpoint_cannot_have_traffic(self, azure: Azure, platform: Platform):
         path = f"{platform.workspace}/onlineEndpoints/too-early"
@@ -124,6 +126,20 @@ class TestIdentity:
         body = endpoint_body(identity={"type": "UserAssigned", "userAssignedIdentities": {user: {}}})
         error = azure.refusal("PUT", f"{platform.workspace}/onlineEndpoints/by-nobody", body)
         assert error["code"] == "FailedIdentityOperation"
+
+    def test_the_default_secret_stores_are_for_system_assigned_ones(self, azure: Azure, platform: Platform):
+        path = f"{platform.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/own-secrets"
+        azure.do("PUT", path, {"location": LOCATION}, version="2023-01-31")
+        identity = {"type": "UserAssigned", "userAssignedIdentities": {path: {}}}
+        flag = {"enforce_access_to_default_secret_stores": "enabled"}
+        body = endpoint_body(identity=identity, properties=flag)
+        error = azure.refusal("PUT", f"{platform.workspace}/onlineEndpoints/default-stores", body)
+        assert "system-assigned" in error["message"]
+
+    @pytest.mark.parametrize("change", [{"kind": "Kubernetes"}, {"identity": {"type": "None"}}])
+    def test_what_no_managed_endpoint_is(self, azure: Azure, platform: Platform, change: dict):
+        path = f"{platform.workspace}/onlineEndpoints/not-managed"
+        assert azure.refusal("PUT", path, {**endpoint_body(), **change})["code"] == "UserError"
 
     def test_a_new_endpoint_under_an_old_name_is_somebody_else(self, azure: Azure, platform: Platform):
         path = platform.endpoint("reborn")

@@ -12,16 +12,24 @@ from hypothesis import strategies as st
 
 from emulator.azure import ids, roles
 from emulator.azure.autoscale import active_profile, seconds
+from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
 from emulator.azure.gates.storage import need
+from emulator.azure.ids import Target
 from emulator.azure.journal import REDACTED, redact
 from emulator.azure.principals import Principals
 from emulator.azure.rbac import ASSIGNMENT, Rbac
+from emulator.azure.resource_type import Call
 from emulator.azure.resources import all_types
 from emulator.azure.resources.ml import quota, skus
+from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT, WORKSPACE
+from emulator.azure.resources.ml.deploy_spec import make_spec
+from emulator.azure.resources.ml.deployments import OnlineDeployment
+from emulator.azure.resources.ml.endpoints import OnlineEndpoint
 from emulator.azure.store import Resource, Store
 from emulator.azure.table import table
 from emulator.azure.validation import validate
+from emulator.nodes.interface import Probe
 from emulator.settings import Settings, SettingsError
 
 SUB = "/subscriptions/s"
@@ -190,8 +198,64 @@ class TestJournal:
         assert redact({"properties": {"value": "x"}}, path) == {"properties": {"value": REDACTED}}
         assert redact({"value": "x"}, "/x/other") == {"value": "x"}
 
+    def test_what_a_datastore_is_opened_with(self):
+        secrets = {"secretsType": "AccountKey", "key": "x", "certificate": "y"}
+        hidden = redact({"credentials": {"secrets": secrets}})["credentials"]["secrets"]
+        assert hidden == {"secretsType": "AccountKey", "key": REDACTED, "certificate": REDACTED}
+
     def test_tokens_in_any_text(self):
         assert redact({"a": "use hf_abcdefghijklmnopqrst now"}) == {"a": f"use {REDACTED} now"}
+
+
+class TestDeploymentsInProcess:
+    """What the requests of `--nodes none` do not show: what nodes are asked for, and limits that are far."""
+
+    @pytest.fixture
+    def cloud(self, tmp_path):
+        cloud = Cloud(Settings(home=tmp_path, cache=tmp_path))
+        cloud.store.save(Resource(ML, WORKSPACE, {"location": "westeurope"}))
+        cloud.store.save(Resource(f"{ML}/onlineEndpoints/e", ENDPOINT, {"location": "westeurope"}))
+        routes = {name: {"port": 8000, "path": f"/{name}"} for name in ("livenessRoute", "startupRoute")}
+        version = {"properties": {"image": "docker.io/x:1", "inferenceConfig": routes}}
+        kind = "Microsoft.MachineLearningServices/workspaces/environments/versions"
+        cloud.store.save(Resource(f"{ML}/environments/v/versions/1", kind, version))
+        yield cloud
+        cloud.store.close()
+
+    def deployment(self, number: int = 0, **properties) -> Resource:
+        own = {"environmentId": f"{ML}/environments/v/versions/1", "endpointComputeType": "Managed"}
+        doc = {"location": "westeurope", "properties": {**own, **properties}}
+        made = Resource(f"{ML}/onlineEndpoints/e/deployments/d{number:03}", DEPLOYMENT, doc)
+        OnlineDeployment().complete(made)
+        return made
+
+    async def test_the_nodes_are_asked_for_the_startup_probe_at_its_own_route(self, cloud):
+        spec = await make_spec(cloud, self.deployment(startupProbe={"period": "PT5S"}))
+        assert spec.startup == Probe(8000, "/startupRoute", period=5)
+        assert (await make_spec(cloud, self.deployment())).startup is None
+
+    async def test_a_deployment_of_an_older_state_has_azures_probes(self, cloud):
+        older = self.deployment()
+        older.properties["livenessProbe"] = {"failureThreshold": 3}
+        assert (await make_spec(cloud, older)).liveness == Probe(8000, "/livenessRoute", failure_threshold=3)
+
+    def test_a_subscription_has_at_most_500_deployments_in_a_region(self, cloud):
+        for number in range(500):
+            made = self.deployment(number)
+            made.id = made.id.replace("onlineEndpoints/e/", f"onlineEndpoints/e{number // 20}/")
+            cloud.store.save(made)
+        call = Call(cloud, Target("", "", ""), "PUT", "2025-12-01", cloud.principals.deployer)
+        with pytest.raises(ArmError, match="500 deployments in westeurope"):
+            OnlineDeployment().prepare(call, None, self.deployment())
+
+    def test_a_subscription_has_at_most_100_endpoints_in_a_region(self, cloud):
+        for number in range(99):  # the fixture has made one
+            doc = {"location": "westeurope"}
+            cloud.store.save(Resource(f"{ML}/onlineEndpoints/e{number}", ENDPOINT, doc))
+        call = Call(cloud, Target("", "", ""), "PUT", "2025-12-01", cloud.principals.deployer)
+        body = {"location": "westeurope", "properties": {"authMode": "Key"}}
+        with pytest.raises(ArmError, match="100 endpoints in westeurope"):
+            OnlineEndpoint().prepare(call, None, Resource(f"{ML}/onlineEndpoints/more", ENDPOINT, body))
 
 
 class TestTime:

@@ -46,8 +46,9 @@ class Clock:
         await asyncio.sleep(0)
 
 
-def instance(container, check, *, liveness=None, readiness=None, restarts=2, clock=None):
-    spec = DeploymentSpec("e", "d", "/id", "image", liveness=liveness, readiness=readiness)
+def instance(container, check, *, liveness=None, readiness=None, startup=None, restarts=2, clock=None):
+    probes = {"liveness": liveness, "readiness": readiness, "startup": startup}
+    spec = DeploymentSpec("e", "d", "/id", "image", **probes)
     patience = Patience(restarts=restarts, backoff=1, most=3)
     return Instance(spec, container, check, clock or Clock(), patience, lambda text: None)
 
@@ -106,6 +107,51 @@ async def test_readiness_that_never_passes_fails_without_a_restart():
     outcome = await settle(instance(container, sick, readiness=Probe(8000, "/health", failure_threshold=5)))
     assert outcome.reason is Reason.READINESS_PROBE_FAILED
     assert container.events.count("start") == 1
+
+
+async def test_nothing_else_is_probed_until_the_startup_probe_has_succeeded():
+    """A server that loads for long: its impatient liveness probe would have ended it."""
+    asked = []
+
+    async def check(probe):
+        asked.append(probe.path)
+        return None if asked.count("/start") > 40 else "connection refused"
+
+    container = Container()
+    impatient = Probe(8000, "/live", initial_delay=0, failure_threshold=1)
+    probes = {"liveness": impatient, "readiness": Probe(8000, "/ready", failure_threshold=1)}
+    under_test = instance(container, check, startup=Probe(8000, "/start", failure_threshold=60), **probes)
+    assert (await settle(under_test)).ok
+    assert asked[:41] == ["/start"] * 41
+    await wait_until(lambda: asked.count("/live") > 2)
+    assert asked.count("/start") == 41, "asked on after it had succeeded"
+    assert container.events == ["start"]
+    await under_test.close()
+
+
+async def test_a_failing_startup_probe_restarts_and_then_fails_the_deployment_by_name():
+    container, patient = Container(), Probe(8000, "/health", failure_threshold=1000)
+    startup = Probe(8000, "/start", failure_threshold=4)
+    outcome = await settle(instance(container, sick, startup=startup, liveness=patient, readiness=patient))
+    assert outcome.reason is Reason.STARTUP_PROBE_FAILED
+    assert "GET :8000/start) failed 4 times" in outcome.text
+    assert container.events.count("start") == 3
+
+
+async def test_without_a_readiness_probe_it_is_ready_when_it_has_started_up():
+    state = {"up": False}
+
+    async def check(probe):
+        return None if state["up"] else "not yet"
+
+    under_test = instance(Container(), check, startup=Probe(8000, "/start", failure_threshold=10**6))
+    under_test.begin()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not under_test.ready
+    state["up"] = True
+    await wait_until(lambda: under_test.ready)
+    await under_test.close()
 
 
 async def test_after_the_first_readiness_a_crash_is_restarted_for_ever():
@@ -172,9 +218,8 @@ async def test_a_deployment_that_had_succeeded_before_is_never_given_up():
 
 async def test_a_container_that_runs_already_is_probed_at_once():
     clock = Clock()
-    under_test = instance(
-        Container(), healthy, readiness=Probe(8000, "/health", initial_delay=99), clock=clock
-    )
+    slow = Probe(8000, "/health", initial_delay=99)
+    under_test = instance(Container(), healthy, readiness=slow, startup=slow, clock=clock)
     under_test.begin(running=True)
     assert (await asyncio.wait_for(under_test.settled, 5)).ok
     assert under_test.container.events == []

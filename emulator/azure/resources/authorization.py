@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from emulator.azure import roles
+from emulator.azure import filters, roles
 from emulator.azure.clock import iso, now
 from emulator.azure.errors import ArmError
 from emulator.azure.rbac import ASSIGNMENT
@@ -69,14 +68,14 @@ class RoleAssignment(ResourceType):
     def list(self, call: Call) -> list[Resource]:
         """Assignments at the scope, below it and above it; `atScope()` leaves out what is below."""
         scope = call.target.id.lower()
-        wanted = re.search(r"principalId eq '([^']+)'", call.query.get("$filter", ""))
-        at_scope = "atscope()" in call.query.get("$filter", "").lower()
+        asked = filters.parse(call.query.get("$filter", ""), ("principalId", "atScope()"))
+        wanted, at_scope = asked.get("principalid"), "atscope()" in asked
         found = []
         for item in call.cloud.store.all(ASSIGNMENT):
             where = item.properties["scope"].lower()
             above = scope == where or scope.startswith(where + "/")
             below = where.startswith(scope + "/") and not at_scope
-            if (above or below) and (not wanted or item.properties["principalId"] == wanted[1]):
+            if (above or below) and (not wanted or item.properties["principalId"] == wanted):
                 found.append(item)
         return found
 
@@ -107,9 +106,9 @@ class RoleDefinition(ResourceType):
         return _as_resource(role, call.target.scope) if role else None
 
     def list(self, call: Call) -> list[Resource]:
-        wanted = re.search(r"roleName eq '([^']+)'", call.query.get("$filter", ""))
+        wanted = filters.parse(call.query.get("$filter", ""), ("roleName", "atScope()")).get("rolename")
         scope = call.target.id
-        return [_as_resource(role, scope) for role in roles.ROLES if not wanted or role.name == wanted[1]]
+        return [_as_resource(role, scope) for role in roles.ROLES if not wanted or role.name == wanted]
 
 
 def _as_resource(role: roles.Role, scope: str) -> Resource:

@@ -13,6 +13,7 @@ from emulator.azure.resource_type import Action, Answer, Call, ResourceType
 from emulator.azure.schema import Model
 from emulator.azure.store import Resource
 from emulator.azure.subscription_level import Route, route
+from emulator.azure.table import NAME_CHECK
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -116,7 +117,7 @@ def registry_at(cloud: Cloud, server: str) -> Resource | None:
 
 
 def check_name(call: Call, values: dict[str, str]) -> Answer:
-    name = str((call.body or {}).get("name", ""))
+    name = call.body["name"]
     if registry_named(call.cloud, name):
         text = f"The registry {name} is already in use."
         return Answer({"nameAvailable": False, "reason": "AlreadyExists", "message": text})
@@ -129,4 +130,6 @@ def check_name(call: Call, values: dict[str, str]) -> Answer:
 
 def routes() -> list[Route]:
     path = "/providers/Microsoft.ContainerRegistry/checkNameAvailability"
-    return [route("POST", path, check_name, "Microsoft.ContainerRegistry/checkNameAvailability/read")]
+    return [
+        route("POST", path, check_name, "Microsoft.ContainerRegistry/checkNameAvailability/read", NAME_CHECK)
+    ]

@@ -10,6 +10,7 @@ from emulator.azure.resource_type import Answer, Call, ResourceType
 from emulator.azure.schema import Model
 from emulator.azure.store import Resource
 from emulator.azure.subscription_level import Route, route
+from emulator.azure.table import NAME_CHECK
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -163,7 +164,7 @@ def _deleted(call: Call, values: dict[str, str]) -> dict[str, Any]:
 
 
 def check_name(call: Call, values: dict[str, str]) -> Answer:
-    name = str((call.body or {}).get("name", ""))
+    name = call.body["name"]
     taken = next(call.cloud.store.find(VAULT, name), None) or soft_delete.find(call.cloud, VAULT, name)
     if taken:
         text = f"The vault name '{name}' is already in use."
@@ -185,5 +186,6 @@ def routes() -> list[Route]:
             base + "/checkNameAvailability",
             check_name,
             "Microsoft.KeyVault/checkNameAvailability/read",
+            NAME_CHECK,
         ),
     ]

@@ -43,7 +43,7 @@ class PrivateEndpoint(NetworkType):
         connections = links(new)
         if len(connections) != 1:
             raise bad_request("A private endpoint needs exactly one private link service connection.")
-        self._check_connection(call.cloud, connections[0]["properties"])
+        self._check_connection(call.cloud, connections[0].get("properties") or {})
         new.private.setdefault("address", _free_address(call.cloud, subnet))
 
     def _check_connection(self, cloud: Cloud, connection: dict[str, Any]) -> None:

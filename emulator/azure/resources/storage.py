@@ -12,6 +12,7 @@ from emulator.azure.resource_type import Action, Answer, Call, ResourceType
 from emulator.azure.schema import Model
 from emulator.azure.store import Resource
 from emulator.azure.subscription_level import Route, route
+from emulator.azure.table import NAME_CHECK
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -169,7 +170,7 @@ class Share(ResourceType):
 
 
 def check_name(call: Call, values: dict[str, str]) -> Answer:
-    name = str((call.body or {}).get("name", ""))
+    name = call.body["name"]
     kind = Account()
     try:
         kind.check_name(name)
@@ -183,7 +184,7 @@ def check_name(call: Call, values: dict[str, str]) -> Answer:
 
 def routes() -> list[Route]:
     path = "/providers/Microsoft.Storage/checkNameAvailability"
-    return [route("POST", path, check_name, "Microsoft.Storage/checknameavailability/read")]
+    return [route("POST", path, check_name, "Microsoft.Storage/checknameavailability/read", NAME_CHECK)]
 
 
 def account_named(cloud: Cloud, name: str) -> Resource | None:

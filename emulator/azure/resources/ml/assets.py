@@ -34,6 +34,7 @@ class Version(MlType):
     name_pattern = r"[A-Za-z0-9][\w.-]{0,49}"
     name_rule = "1 to 50 letters, digits, hyphens, underscores and periods"
     immutable: tuple[str, ...] = ()
+    own_immutability = True
     makes_parent = True
 
     def prepare(self, call: Call, old: Resource | None, new: Resource) -> None:

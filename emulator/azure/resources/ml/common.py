@@ -44,7 +44,12 @@ VERSIONS = frozenset(
 GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg"
 
 # Bodies of actions.
-BODIES = ("QuotaUpdateParameters", "RegenerateEndpointKeysRequest", "DeploymentLogsRequest")
+BODIES = (
+    "QuotaUpdateParameters",
+    "RegenerateEndpointKeysRequest",
+    "DeploymentLogsRequest",
+    "ManagedNetworkProvisionOptions",
+)
 
 
 def sdk_model(name: str) -> Model:

@@ -50,6 +50,10 @@ async def make_spec(cloud: Cloud, resource: Resource, *, check: bool = False) ->
         scoring_path=scoring_path,
         liveness=_probe(properties["livenessProbe"], route_of(inference, "livenessRoute")),
         readiness=_probe(properties["readinessProbe"], route_of(inference, "readinessRoute")),
+        # What the service does with a startup probe is unverified; here it is Kubernetes' own.
+        startup=_probe(properties["startupProbe"], route_of(inference, "startupRoute"))
+        if properties.get("startupProbe")
+        else None,
         egress=properties["egressPublicNetworkAccess"] != "Disabled" and _network_egress(cloud, resource),
         request_timeout=autoscale.seconds(limits["requestTimeout"]),
         max_concurrent=limits["maxConcurrentRequestsPerInstance"],
@@ -88,15 +92,14 @@ def route_of(inference: dict[str, Any], name: str) -> tuple[int, str]:
 
 
 def _probe(settings: dict[str, Any], target: tuple[int, str]) -> Probe:
-    return Probe(
-        port=target[0],
-        path=target[1],
-        initial_delay=autoscale.seconds(settings["initialDelay"]),
-        period=autoscale.seconds(settings["period"]),
-        timeout=autoscale.seconds(settings["timeout"]),
-        success_threshold=settings["successThreshold"],
-        failure_threshold=settings["failureThreshold"],
-    )
+    """What is not set is Azure's default, which is `Probe`'s own."""
+    times = {"initial_delay": "initialDelay", "period": "period", "timeout": "timeout"}
+    counts = {"success_threshold": "successThreshold", "failure_threshold": "failureThreshold"}
+    given: dict[str, Any] = {
+        name: autoscale.seconds(settings[key]) for name, key in times.items() if key in settings
+    }
+    given |= {name: settings[key] for name, key in counts.items() if key in settings}
+    return Probe(port=target[0], path=target[1], **given)
 
 
 async def _image(cloud: Cloud, resource: Resource, *, check: bool) -> tuple[str, str | None]:

@@ -27,6 +27,10 @@ _HEADLINES = {
         "User container has crashed or terminated: Liveness probe failed",
     ),
     Reason.READINESS_PROBE_FAILED: ("ReadinessProbeFailed", "Readiness probe failed"),
+    Reason.STARTUP_PROBE_FAILED: (
+        "StartupProbeFailed",
+        "User container has crashed or terminated: Startup probe failed",
+    ),
     Reason.NODES_UNAVAILABLE: ("NodesUnavailable", "The embedded Azure has no nodes"),
 }
 

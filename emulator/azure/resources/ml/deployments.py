@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_INSTANCES = 50
 _PER_ENDPOINT = 20
+_PER_REGION = 500  # of a subscription; "Manage quotas", endpoint limits
 _MAX_TIMEOUT = 180  # seconds; "maximum 180 s with no exception", learn.microsoft.com, "Manage quotas"
 
 
@@ -74,6 +75,11 @@ class OnlineDeployment(MlType):
         if old is None and len(cloud.store.all(DEPLOYMENT, under=endpoint.id)) >= _PER_ENDPOINT:
             raise user_error(
                 f"Endpoint {endpoint.name} has {_PER_ENDPOINT} deployments, the most it can have."
+            )
+        here = [item for item in cloud.store.all(DEPLOYMENT) if item.location == new.location]
+        if old is None and len(here) >= _PER_REGION:
+            raise user_error(
+                f"The subscription has {_PER_REGION} deployments in {new.location}, the most it can have."
             )
         if not managed_network.active(workspace):
             text = (
@@ -180,6 +186,8 @@ def _defaults(new: Resource) -> None:
     }
     for name in ("livenessProbe", "readinessProbe"):
         properties[name] = {**probe, **(properties.get(name) or {})}
+    if properties.get("startupProbe") is not None:  # only the other two are there unasked
+        properties["startupProbe"] = {**probe, **properties["startupProbe"]}
     new.doc["sku"] = {"name": "Default", "capacity": 1, **(new.doc.get("sku") or {})}
 
 
@@ -192,6 +200,12 @@ def _check_settings(new: Resource) -> None:
     if skus.find(properties["instanceType"]) is None:
         text = f"The VM size '{properties['instanceType']}' is not supported for managed online endpoints."
         raise user_error(text, target="properties.instanceType")
+    if new.doc["sku"]["name"] != "Default":
+        # The one that `GET .../skus` lists, and that azure-ai-ml always sends.
+        text = (
+            f"The SKU '{new.doc['sku']['name']}' is not available: managed online deployments have Default."
+        )
+        raise user_error(text, target="sku.name")
     capacity = new.doc["sku"]["capacity"]
     if not 1 <= capacity <= _MAX_INSTANCES:
         text = (
@@ -209,6 +223,10 @@ def _check_settings(new: Resource) -> None:
     if not 0 < autoscale.seconds(limits["requestTimeout"]) <= _MAX_TIMEOUT:
         text = f"requestTimeout is {limits['requestTimeout']}: it must be more than 0 and at most PT3M."
         raise user_error(text, target="properties.requestSettings.requestTimeout")
+    autoscale.seconds(limits["maxQueueWait"])  # refuses what is negative, or longer than days
+    if not properties.get("modelMountPath", "/").startswith("/"):
+        text = f"modelMountPath is {properties['modelMountPath']!r}: it must be an absolute path."
+        raise user_error(text, target="properties.modelMountPath")
     if limits["maxConcurrentRequestsPerInstance"] < 1:
         raise user_error(
             "maxConcurrentRequestsPerInstance must be 1 or more.", target="properties.requestSettings"

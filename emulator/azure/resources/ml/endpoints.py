@@ -32,6 +32,7 @@ NAME = r"(?=.{3,32}$)[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*"
 NAME_RULE = "3 to 32 letters, digits and single dashes, starting with a letter and not ending in a dash"
 _PER_REGION = 100
 _TOKEN_SECONDS = 3600 * 12
+_DEFAULT_SECRETS = "enforce_access_to_default_secret_stores"
 
 
 class OnlineEndpoint(MlType):
@@ -57,15 +58,16 @@ class OnlineEndpoint(MlType):
             self._claim_name(cloud, workspace, new)
         new.doc.setdefault("kind", "Managed")
         new.doc.setdefault("identity", {"type": "SystemAssigned"})
-        self._check_identity(old, new)
         properties = new.properties
         properties.setdefault("publicNetworkAccess", "Enabled")
         properties.setdefault("properties", {})
-        for name in ("traffic", "mirrorTraffic"):
-            properties[name] = {key: value for key, value in (properties.get(name) or {}).items() if value}
+        self._check_identity(old, new)
+        self._check_kind(new)
         self._keys(old, new)
         _check_added_only(old, new)
         check_traffic(cloud, new)
+        for name in ("traffic", "mirrorTraffic"):
+            properties[name] = {key: value for key, value in properties[name].items() if value}
         identities.prepare(cloud, new)
         new.private["host"] = cloud.addresses.allocate(addresses.FRONT_DOOR, new.id)
 
@@ -91,8 +93,20 @@ class OnlineEndpoint(MlType):
                 f"The subscription has {_PER_REGION} endpoints in {new.location}, the most it can have."
             )
 
+    def _check_kind(self, new: Resource) -> None:
+        """Kubernetes endpoints are not emulated; a managed one has no compute of its own."""
+        if new.doc["kind"].lower() != "managed" or new.properties.get("compute"):
+            raise user_error("Only managed online endpoints are emulated.", target="kind")
+
     def _check_identity(self, old: Resource | None, new: Resource) -> None:
         kind = new.doc["identity"].get("type")
+        if kind not in {"SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned"}:
+            raise user_error("An endpoint has an identity: it cannot be None.", target="identity.type")
+        flag = new.properties["properties"].get(_DEFAULT_SECRETS)
+        if flag and kind != "SystemAssigned":
+            # learn.microsoft.com, "Authentication and authorization for online endpoints".
+            text = f"{_DEFAULT_SECRETS} is for endpoints with a system-assigned identity only."
+            raise user_error(text, target=f"properties.properties.{_DEFAULT_SECRETS}")
         if kind == "SystemAssigned,UserAssigned":
             text = "An endpoint has a system-assigned or a user-assigned identity, not both."
             raise user_error(text, target="identity.type")
@@ -163,7 +177,7 @@ class OnlineEndpoint(MlType):
             cloud.rbac.grant(principal, roles.BLOB_READER, account.id, by=resource.id)
         cloud.rbac.grant(principal, roles.METRICS_WRITER, workspace.id, by=resource.id)
         vault = dependency(cloud, workspace, "keyVault")
-        flag = resource.properties["properties"].get("enforce_access_to_default_secret_stores", "")
+        flag = resource.properties["properties"].get(_DEFAULT_SECRETS, "")
         if vault and flag.lower() == "enabled":
             cloud.rbac.grant(principal, roles.BY_ID[_SECRETS_USER], vault.id, by=resource.id)
 
@@ -227,6 +241,8 @@ def check_traffic(cloud: Cloud, endpoint: Resource) -> None:
     """Traffic sums to 0 or 100 over existing deployments; mirrored is one that has no live traffic, 50 %
     at most.
     """
+    for name in ("traffic", "mirrorTraffic"):
+        endpoint.properties[name] = endpoint.properties.get(name) or {}
     traffic, mirror = endpoint.properties["traffic"], endpoint.properties["mirrorTraffic"]
     known = {item.name.lower() for item in deployments(cloud, endpoint) if item.state != "Deleting"}
     for name, share in [*traffic.items(), *mirror.items()]:
@@ -235,13 +251,14 @@ def check_traffic(cloud: Cloud, endpoint: Resource) -> None:
             raise user_error(text, target="properties.traffic")
         if not 0 <= share <= 100:
             raise user_error(f"The traffic of deployment '{name}' is {share}: it must be 0 to 100.")
-    if traffic and sum(traffic.values()) != 100:
+    if sum(traffic.values()) not in {0, 100}:
         text = f"The sum of traffic has to be either 0 or 100 percent, it is {sum(traffic.values())}."
         raise user_error(text, target="properties.traffic")
-    if len(mirror) > 1 or sum(mirror.values()) > 50:
+    if sum(share > 0 for share in mirror.values()) > 1 or sum(mirror.values()) > 50:
         text = "Traffic can be mirrored to one deployment only, and at most 50 percent of it."
         raise user_error(text, target="properties.mirrorTraffic")
-    both = {name.lower() for name in traffic} & {name.lower() for name in mirror}
+    live, copied = ({n.lower() for n, share in item.items() if share} for item in (traffic, mirror))
+    both = live & copied
     if both:
         text = f"The deployment '{both.pop()}' has live and mirrored traffic: it can have one of them."
         raise user_error(text, target="properties.mirrorTraffic")

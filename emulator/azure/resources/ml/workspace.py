@@ -12,6 +12,7 @@ from emulator.azure.resource_type import Action, Answer, Call
 from emulator.azure.resources.ml import datastores, managed_network
 from emulator.azure.resources.ml.common import WORKSPACE, MlType, dependency, sdk_model
 from emulator.azure.store import Resource
+from emulator.azure.validation import validate
 
 if TYPE_CHECKING:
     from emulator.azure.cloud import Cloud
@@ -153,6 +154,8 @@ class Workspace(MlType):
         }
 
     def start_network(self, call: Call, resource: Resource) -> Answer:
+        schema = call.cloud.schemas.get(sdk_model("ManagedNetworkProvisionOptions"))
+        options = validate(schema, call.body or {})
         if managed_network.mode(resource) == "Disabled":
             text = f"Workspace {resource.name} has no managed network: its isolation mode is Disabled."
             raise bad_request(text, code="ValidationError")
@@ -161,7 +164,7 @@ class Workspace(MlType):
             resource.id,
             namespace=resource.type.split("/")[0],
             location=resource.location,
-            data=call.body or {},
+            data=options,
         )
         return Answer(status=202, operation=row)
 
