@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
-PAGE = Path(__file__).resolve().parents[2] / "benchmarks" / "transfer" / "page.py"
-SPEC = importlib.util.spec_from_file_location("transfer_page", PAGE)
-assert SPEC is not None
-assert SPEC.loader is not None
-page = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(page)
+from benchmarks.transfer import page
 
 
 def run(path: str, destination: str, kind: str, **figures) -> dict:

@@ -1,15 +1,12 @@
-"""Measure the engine against the two-step path, interleaved, and write the results and their page.
+"""One measured process: its servers, its environment, what the kernel says of it when it has ended.
 
-`python benchmarks/transfer/run.py [--sizes 2,16] [--repeats 3] [--destinations azurite,sink] [--tls]`.
-Sizes in GiB (fractions allowed). The source needs no disk; the two-step path needs one copy of the model on
-disk, Azurite another. Every run is a process of its own, measured from outside: wall from spawn to exit,
-CPU and peak RSS as the kernel counts them for the process (`wait4`), disk from what it left there. The
-progress display is on (a pseudo terminal).
+The source needs no disk; the two-step path needs one copy of the model on disk, Azurite another. Every run is
+a process of its own, measured from outside: wall from spawn to exit, CPU and peak RSS as the kernel counts
+them for the process (`wait4`), disk from what it left there. The progress display is on (a pseudo terminal).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -23,7 +20,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -33,8 +30,10 @@ sys.path[:0] = [str(ROOT / "tests" / "transfer"), str(HERE)]
 import azurite  # noqa: E402
 from synthetic import REPOSITORY  # noqa: E402
 
-GIB = 1 << 30
+from benchmarks.transfer.cells import Cell  # noqa: E402
+
 ACCOUNT = azurite.ACCOUNT
+LIMIT_SECONDS = 3600.0  # of one process; one that hangs must not hold up the rest
 
 
 @dataclass
@@ -53,7 +52,8 @@ class Run:
     disk: int = 0
     received: int | None = None  # by the destination, in this run
     sent_twice: int | None = None
-    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    load: float = field(default_factory=lambda: os.getloadavg()[0])  # of the last minute, when it began
+    others: float | None = None  # cores used meanwhile by neither it nor its servers
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Ends:
 
     container: str
     environment: dict[str, str]
+    servers: list[int]  # their process ids
     counter: str = ""
 
     def received(self) -> int | None:
@@ -76,8 +77,16 @@ class Ends:
             return int(answer.read())
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    port: int
+    pid: int
+
+
 @contextlib.contextmanager
-def served(what: str, *arguments: str) -> Iterator[int]:
+def served(what: str, *arguments: str) -> Iterator[Server]:
     """A server of synthetic.py on a free port."""
     port = azurite.free_port()
     command = [sys.executable, str(HERE / "synthetic.py"), what, "--port", str(port), *arguments]
@@ -85,36 +94,36 @@ def served(what: str, *arguments: str) -> Iterator[int]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "ready"
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.kill()
         process.wait()
 
 
 @contextlib.contextmanager
-def ends(destination: str, hub: int, tls: list[str], folder: Path) -> Iterator[Ends]:
+def ends(destination: str, hub: Server, tls: list[str], folder: Path) -> Iterator[Ends]:
     """A fresh destination for one path; `tls` holds bundle, certificate and key, or nothing."""
     scheme = "https" if tls else "http"
-    environment = {**os.environ, "HF_ENDPOINT": f"{scheme}://127.0.0.1:{hub}", "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, "HF_ENDPOINT": f"{scheme}://127.0.0.1:{hub.port}", "HF_HUB_DISABLE_XET": "1"}
     environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(folder / "hf"), "PYTHONPATH": str(ROOT)}
     environment |= {"AZURE_STORAGE_ACCOUNT": ACCOUNT, "COLUMNS": "120", "TERM": "xterm"}
     with contextlib.ExitStack() as stack:
         if tls:
             identity = stack.enter_context(served("tokens"))
             environment |= {"SSL_CERT_FILE": tls[0], "REQUESTS_CA_BUNDLE": tls[0], "IDENTITY_HEADER": "x"}
-            environment["IDENTITY_ENDPOINT"] = f"http://127.0.0.1:{identity}/token"
+            environment["IDENTITY_ENDPOINT"] = f"http://127.0.0.1:{identity.port}/token"
         else:
             environment["AZURE_STORAGE_KEY"] = azurite.KEY
         if destination == "sink":
-            port = stack.enter_context(served("sink", *(["--tls", *tls[1:]] if tls else [])))
-            base = f"{scheme}://127.0.0.1:{port}"
-            yield Ends(f"{base}/{ACCOUNT}/box", environment, f"{base}/_received")
+            sink = stack.enter_context(served("sink", *(["--tls", *tls[1:]] if tls else [])))
+            base = f"{scheme}://127.0.0.1:{sink.port}"
+            yield Ends(f"{base}/{ACCOUNT}/box", environment, [hub.pid, sink.pid], f"{base}/_received")
             return
         place = folder / "azurite"
         shutil.rmtree(place, ignore_errors=True)
         service = stack.enter_context(azurite.running(place, tls=bool(tls), certificate=tls))
-        yield Ends(service.container("box"), environment)
-        shutil.rmtree(place, ignore_errors=True)
+        yield Ends(service.container("box"), environment, [hub.pid, service.process.pid])
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def command(path: str, target: Ends, folder: Path) -> list[str]:
@@ -138,23 +147,29 @@ def measure(run: Run, target: Ends, folder: Path, kill_at: int | None = None) ->
     before = target.received()
     master, slave = pty.openpty()
     threading.Thread(target=_drain, args=(master, folder / "out.log"), daemon=True).start()
-    started = time.monotonic()
-    log = (folder / "out.log").open("ab")
-    process = subprocess.Popen(
-        command(run.path, target, folder), stdout=log, stderr=slave, env=target.environment
-    )
+    started, busy = time.monotonic(), cpu_seconds()
+    servers = sum(cpu_seconds(pid) for pid in target.servers)
+    with (folder / "out.log").open("ab") as log:
+        process = subprocess.Popen(
+            command(run.path, target, folder), stdout=log, stderr=slave, env=target.environment
+        )
     os.close(slave)
+    watchdog = threading.Timer(LIMIT_SECONDS, process.kill)
+    watchdog.start()
     if kill_at is not None:
         while (target.received() or 0) - (before or 0) < kill_at and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    watchdog.cancel()
     run.wall = time.monotonic() - started
     if process.returncode != (0 if kill_at is None else -9):
         said = (folder / "out.log").read_text(errors="replace")[-3000:]
-        raise SystemExit(f"{said}\n{run.path} to {run.destination} ended with {process.returncode}")
+        raise RuntimeError(f"{said}\n{run.path} to {run.destination} ended with {process.returncode}")
     run.cpu, run.rss_mib = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    own = run.cpu + sum(cpu_seconds(pid) for pid in target.servers) - servers
+    run.others = max(0.0, (cpu_seconds() - busy - own) / run.wall)
     run.disk = sum(file.stat().st_size for file in (folder / "model").rglob("*") if file.is_file())
     if (folder / "report.json").exists():
         run.transfer = json.loads((folder / "report.json").read_text())["seconds"]
@@ -169,70 +184,35 @@ def _drain(master: int, log: Path) -> None:
             file.write(data)
 
 
-def one(path: str, destination: str, tls: list[str], size: int, hub: int, kill: bool) -> list[Run]:
-    """First run, no-change run and, against the sink, a killed run with what the next one sends again."""
+def one(cell: Cell, hub: Server, tls: list[str]) -> list[Run]:
+    """First run, no-change run and, where the cell says so, a killed run and the one after it."""
+
+    def new(kind: str) -> Run:
+        return Run(cell.path, cell.destination, cell.tls, cell.size, kind)
+
     runs: list[Run] = []
-    kinds = ["first", "no-change"]
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_TMP")) as name:
         folder = Path(name)
-        with ends(destination, hub, tls, folder) as target:
-            for kind in kinds:
-                run = measure(Run(path, destination, bool(tls), size, kind), target, folder)
-                runs.append(run)
-                print(json.dumps(asdict(run)), flush=True)
+        with ends(cell.destination, hub, tls, folder) as target:
+            runs += [measure(new(kind), target, folder) for kind in ("first", "no-change")]
         shutil.rmtree(folder / "model", ignore_errors=True)
-        if kill and destination == "sink":
-            with ends(destination, hub, tls, folder) as target:
+        if cell.kill:
+            with ends(cell.destination, hub, tls, folder) as target:
                 start = target.received() or 0
-                measure(Run(path, destination, bool(tls), size, "killed"), target, folder, kill_at=size // 2)
-                run = measure(Run(path, destination, bool(tls), size, "after-kill"), target, folder)
-                run.sent_twice = (target.received() or 0) - start - size
+                measure(new("killed"), target, folder, kill_at=cell.size // 2)
+                run = measure(new("after-kill"), target, folder)
+                run.sent_twice = (target.received() or 0) - start - cell.size
                 runs.append(run)
-                print(json.dumps(asdict(run)), flush=True)
     return runs
 
 
-def main() -> None:
-    """Measure everything asked for; write results.json and the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", default="2,16", help="GiB, comma separated")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--destinations", default="azurite,sink")
-    parser.add_argument("--transports", default="plain,tls")
-    parser.add_argument("--paths", default="engine,two-step")
-    parser.add_argument("--results", default=str(HERE / "results.json"))
-    parser.add_argument("--no-kill", action="store_true", help="leave the killed runs out")
-    parser.add_argument("--append", action="store_true", help="keep the runs that are in the results file")
-    options = parser.parse_args()
-    results = Path(options.results)
-    runs = json.loads(results.read_text())["runs"] if options.append and results.exists() else []
-    with tempfile.TemporaryDirectory() as name:
-        certificates = list(azurite.certificates(Path(name)))
-        for size in (int(float(text) * GIB) for text in options.sizes.split(",")):
-            for transport in options.transports.split(","):
-                tls = certificates if transport == "tls" else []
-                secure = ["--tls", *tls[1:]] if tls else []
-                with served("hub", "--size", str(size), *secure) as hub:
-                    for repeat in range(options.repeats):
-                        for destination in options.destinations.split(","):
-                            for path in options.paths.split(","):
-                                measured = one(
-                                    path,
-                                    destination,
-                                    tls,
-                                    size,
-                                    hub,
-                                    kill=repeat == 0 and not options.no_kill,
-                                )
-                                runs += [asdict(run) for run in measured]
-    facts = {
-        "cpus": os.cpu_count(),
-        "python": sys.version.split()[0],
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-    }
-    results.write_text(json.dumps({"machine": facts, "runs": runs}, indent=1) + "\n")
-    subprocess.run([sys.executable, str(HERE / "page.py"), str(results)], check=True)
-
-
-if __name__ == "__main__":
-    main()
+def cpu_seconds(pid: int | None = None) -> float:
+    """CPU time that a process has used, or all of them together (proc(5): stat)."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    if pid is not None:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / ticks
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / ticks
