@@ -58,7 +58,9 @@ def _send(method: str, url: str, params: dict | None, json: Mapping[str, Any] | 
         try:
             # httpx's own `params` would replace a query that is there.
             whole = httpx.URL(url).copy_merge_params(params or {})
-            answer = httpx.request(method, whole, json=json, headers=headers, timeout=120)
+            answer = httpx.request(
+                method, whole, json=json, headers=headers, timeout=120, verify=credentials.tls()
+            )
         except httpx.TransportError as problem:
             if attempt == ATTEMPTS:
                 raise ProviderError(

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from providers.errors import CredentialError
 
 if TYPE_CHECKING:
+    import ssl
+
     from azure.core.credentials import TokenCredential
 
 # azure-native's configuration key -> the environment variables it falls back to, in order.
@@ -142,13 +144,21 @@ def token(audience: str) -> str:
         ) from None
 
 
+@lru_cache(maxsize=1)
+def tls() -> ssl.SSLContext:
+    """httpx's own TLS settings, made once: reading the authorities takes longer than a request."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 @lru_cache(maxsize=4)
 def _from_metadata(host: str) -> Cloud:
     import httpx
 
     url = f"{host if '://' in host else 'https://' + host}/metadata/endpoints?api-version=2022-09-01"
     try:
-        answer = httpx.get(url, timeout=30)
+        answer = httpx.get(url, timeout=30, verify=tls())
         answer.raise_for_status()
         document = answer.json()
         authentication = document["authentication"]
