@@ -46,14 +46,16 @@ def context_files(context: Path) -> Iterator[Path]:
 
 
 def folder_hash(folder: Path) -> str:
-    """A hash of a model folder by names, sizes and the ends of its files; gigabytes are not read for a
-    preview."""
+    """A hash of a model folder (or of one file) by names, sizes and the ends of its files; gigabytes are not
+    read for a preview."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file() or any(part.startswith(".") for part in file.relative_to(folder).parts):
+    alone = folder.is_file()
+    for file in [folder] if alone else sorted(folder.rglob("*")):
+        path = file.relative_to(folder.parent if alone else folder)
+        if not file.is_file() or (not alone and any(part.startswith(".") for part in path.parts)):
             continue
         size = file.stat().st_size
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
+        digest.update(f"{path.as_posix()}\0{size}\0".encode())
         with file.open("rb") as content:
             digest.update(content.read(1 << 20))
             content.seek(max(0, size - (1 << 20)))

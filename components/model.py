@@ -19,7 +19,8 @@ from components.bodies import arm
 @dataclass(frozen=True, kw_only=True)
 class ModelSourceArgs:
     """What is copied. `repository` is a hub id or a folder; `lock` is the lock file's entry, if there is
-    one; `setting` is the configuration key that errors name."""
+    one; `setting` is the configuration key that errors name. With a `file`, that one is the model and not the
+    folder."""
 
     repository: str
     subscription_id: str
@@ -30,6 +31,8 @@ class ModelSourceArgs:
     ignore_patterns: Sequence[str] | None = None
     token: str | None = None
     setting: str = ""
+    include_pickle: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +105,9 @@ class Model(pulumi.ComponentResource):
                 ignore_patterns=args.source.ignore_patterns,
                 token=args.source.token,
                 setting=args.source.setting,
+                include_pickle=args.source.include_pickle,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
         )
-        return {"modelUri": copy.model_uri}, copy.commit
+        within = f"/{args.source.file}" if args.source.file else ""
+        return {"modelUri": copy.model_uri.apply(lambda uri: uri + within)}, copy.commit

@@ -40,7 +40,7 @@ class Model(Asset):
     )
     path: str | None = setting(
         None,
-        "Where the files are: a folder relative to the project (uploaded), "
+        "Where the files are: a folder or a file relative to the project (uploaded, all but hidden files), "
         "azureml://datastores/NAME/paths/PATH "
         "(already there, only registered), a job's output, or an https URL of a blob.",
     )

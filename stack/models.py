@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from stack.platform import Platform
 
 if TYPE_CHECKING:
     from serving.lock import Lock
+
+
+# What tools leave in a folder (.git, .cache): not hashed by `folder_hash` either.
+HIDDEN = [".*", "*/.*"]
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,23 @@ class Models:
     def _source(
         self, model: ModelSettings, locked: Mapping[str, Any] | None, setting: str
     ) -> ModelSourceArgs | None:
-        repository = model.huggingface or (model.path if _is_folder(model.path) else None)
-        if repository is None:
+        if not model.huggingface and not _is_local(model.path):
             return None
+        shared: dict[str, Any] = {
+            "subscription_id": self.platform.context.caller.subscription_id,
+            "datastore": model.datastore or "workspaceblobstore",
+            "setting": setting,
+        }
+        if not model.huggingface:
+            return _of_disk(Path(model.path or ""), shared)
         return ModelSourceArgs(
-            repository=repository,
-            subscription_id=self.platform.context.caller.subscription_id,
+            **shared,
+            repository=model.huggingface,
             revision=model.revision,
             lock=locked,
-            datastore=model.datastore or "workspaceblobstore",
             allow_patterns=model.allow_patterns,
             ignore_patterns=model.ignore_patterns,
             token=_token_reference(model.token),
-            setting=setting,
         )
 
     def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:
@@ -108,6 +117,23 @@ class Models:
         if entry is None:
             return None
         return {"commit": entry.commit, "files": {path: dict(file) for path, file in entry.files.items()}}
+
+
+def _of_disk(path: Path, shared: Mapping[str, Any]) -> ModelSourceArgs:
+    """A folder with all that is in it, weights in any form, as az ml uploads it; or one file."""
+    if path.is_file():
+        name = path.name
+        return ModelSourceArgs(
+            **shared,
+            repository=str(path.parent),
+            allow_patterns=[escape(name)],
+            ignore_patterns=[],
+            include_pickle=True,
+            file=name,
+        )
+    return ModelSourceArgs(
+        **shared, repository=str(path), allow_patterns=["*"], ignore_patterns=HIDDEN, include_pickle=True
+    )
 
 
 def registered_id(context: Context, kind: str, asset: Registered) -> str:
@@ -141,12 +167,12 @@ def _identity(model: ModelSettings, locked: Mapping[str, Any] | None) -> str:
     if model.huggingface:
         commit = locked["commit"] if locked else model.revision
         return short_hash([model.huggingface, commit, patterns, model.type])
-    if _is_folder(model.path):
+    if _is_local(model.path):
         return short_hash([folder_hash(Path(model.path or "")), patterns, model.type])
     return short_hash([model.path, model.type])
 
 
-def _is_folder(path: str | None) -> bool:
+def _is_local(path: str | None) -> bool:
     return bool(path) and "://" not in str(path) and not str(path).startswith("azureml:")
 
 

@@ -65,6 +65,12 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Versions are immutable; the same content must give the same version on every run.",
     ),
     Difference(
+        "files of a model by path",
+        "all but what .amlignore (or .gitignore) leaves out",
+        "all but hidden files and folders",
+        "What git and the hub's tools keep in a folder is no part of a model; nothing else is left out.",
+    ),
+    Difference(
         "deployment name",
         "the name as written",
         "the name with a short hash of what makes a different server, unless `rollout: recreate`",

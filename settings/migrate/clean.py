@@ -102,19 +102,20 @@ class Cleaner:
 
     def _texts(self, values: dict[Any, Any], where: str) -> dict[str, Any]:
         out = {}
-        for name, value in values.items():
+        for key, value in values.items():
+            name = str(key).lower() if isinstance(key, bool) else str(key)  # as JSON has it
             if isinstance(value, bool):
                 self.notes.append(
                     f'{where}.{name} is a truth value and became the text "{str(value).lower()}"'
                 )
-                out[str(name)] = str(value).lower()
+                out[name] = str(value).lower()
             elif value is None:
                 self.notes.append(f"{where}.{name} has no value and became empty text")
-                out[str(name)] = ""
+                out[name] = ""
             elif isinstance(value, date):
-                out[str(name)] = value.isoformat()
+                out[name] = value.isoformat()
             else:
-                out[str(name)] = value
+                out[name] = value
         return out
 
     def _paths(self, body: dict[str, Any], path: Path) -> dict[str, Any]:

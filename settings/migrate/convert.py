@@ -113,7 +113,7 @@ def _endpoints(found: Found, cleaner: Cleaner, options: argparse.Namespace) -> d
 
 
 def _called(file: File, found: Found) -> str:
-    """A file without a name (az ml takes it from the command line) is of the endpoint that deployments name."""
+    """Without a name in the file (`az ml` has a flag for it) it is the endpoint that the deployments name."""
     said = {str(other.body.get("name")) for other in found.files["endpoint"]}
     wanted = {str(d.body["endpoint_name"]) for d in found.files["deployment"] if d.body.get("endpoint_name")}
     if not file.body.get("name") and len(wanted - said) == 1:

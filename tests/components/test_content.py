@@ -83,6 +83,15 @@ def test_dockerignore(context, rules, kept):
     assert [path for path in found if path != ".dockerignore"] == kept
 
 
+def test_a_model_that_is_one_file_does_not_depend_on_its_neighbours(tmp_path):
+    (tmp_path / "a.gguf").write_bytes(b"weights")
+    before = folder_hash(tmp_path / "a.gguf")
+    (tmp_path / "b.gguf").write_bytes(b"others")
+    assert folder_hash(tmp_path / "a.gguf") == before
+    (tmp_path / "a.gguf").write_bytes(b"Weights")
+    assert folder_hash(tmp_path / "a.gguf") != before
+
+
 def test_a_models_folder_counts_by_names_sizes_and_ends(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"a" * 100)
     (tmp_path / ".cache").mkdir()

@@ -109,7 +109,9 @@ def _asset(kind: str, entity: Any, out: Folder, anonymous: str) -> Like:
     body = as_here(_wire(entity._to_rest_object()))
     properties = body["properties"]
     if "modelUri" in properties and "://" not in properties["modelUri"]:
-        properties["modelUri"] = Like(r"azureml://.+/datastores/\w+/paths/.+")
+        path = Path(properties["modelUri"])
+        end = re.escape(f"/{path.name}") if path.is_file() else ""
+        properties["modelUri"] = Like(rf"azureml://.+/datastores/\w+/paths/.+{end}")
     if "build" in properties and "://" not in properties["build"]["contextUri"]:
         properties["build"]["contextUri"] = Like(r"https://.+/contexts/.+/")
     name = anonymous if properties["isAnonymous"] else entity.name
@@ -175,6 +177,7 @@ APPLIED: dict[str, Callable[[Body], None]] = {
     "tags, properties, environmentVariables, flavors": _text,
     "onlineDeployments sku.capacity": _capacity,
     "model and environment versions without a version in the file": _nothing,
+    "files of a model by path": _nothing,
     "deployment name": _nothing,
     "onlineDeployments properties.*Probe, requestSettings": _nothing,
     "Environment inferenceConfig.startupRoute, deployment startupProbe": _nothing,

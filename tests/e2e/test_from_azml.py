@@ -125,6 +125,25 @@ def endpoint_id(project: Project, name: str) -> str:
     return f"{project.outputs()['workspace_id']}/onlineEndpoints/{name}"
 
 
+def test_what_is_uploaded(deployed: Deployed) -> None:
+    """A model's files in any form but hidden ones; a Docker context without what .dockerignore leaves out."""
+    resources = json.loads(deployed.project.state_text())["checkpoint"]["latest"]["resources"]
+    files = {
+        kind: {
+            path for one in resources if one["type"].endswith(f":{kind}") for path in one["outputs"]["files"]
+        }
+        for kind in ("ModelCopy", "BuildContext")
+    }
+    wanted = {
+        "strangers": {
+            "ModelCopy": {"config.json", "pytorch_model.bin", "tokenizer/words.txt", "one.gguf"},
+            "BuildContext": {"Dockerfile.cpu", "serve", ".dockerignore"},
+        },
+        "built-by-azure": {"ModelCopy": set(), "BuildContext": {"Dockerfile", "server.py", ".dockerignore"}},
+    }
+    assert files == wanted.get(deployed.project.stack, {"ModelCopy": set(), "BuildContext": set()})
+
+
 def test_a_second_preview_has_nothing_to_do(deployed: Deployed) -> None:
     deployed.project.preview("--expect-no-changes")
 
