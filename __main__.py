@@ -2,14 +2,14 @@
 
 import gc
 
-import pulumi
-
-from settings import SettingsError, from_pulumi_config
-from stack import deploy
-
 # The program is short and keeps what it makes, and the SDK it imports is large: collecting only takes time
 # (measured: two thirds of a second of every command).
 gc.disable()
+
+import pulumi  # noqa: E402
+
+from settings import SettingsError, from_pulumi_config  # noqa: E402
+from stack import deploy  # noqa: E402
 
 
 def main() -> None:

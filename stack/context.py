@@ -14,6 +14,7 @@ from components.content import short_hash
 from components.progress import configure_credentials
 from providers import credentials
 from settings import StackSettings
+from stack import sdk
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def context(settings: StackSettings) -> Context:
             "azure-native:location is not set. Everything is made in one region: "
             "`pulumi config set azure-native:location westeurope`."
         )
+    sdk.load(settings)
     who = authorization.get_client_config()
     return Context(
         settings,
