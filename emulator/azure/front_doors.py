@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from emulator.azure.frontdoor.app import create_app
 from emulator.azure.frontdoor.view import AuthMode, DeploymentView, EndpointView, TokenVerdict
-from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT
+from emulator.azure.resources import private_endpoints
+from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT, workspace_of
 from emulator.azure.store import Resource
 from emulator.azure.tokens import TokenError
 
@@ -56,6 +57,7 @@ class FrontDoors:
             name=endpoint.name,
             host=host,
             resource_id=endpoint.id,
+            private_link=private_endpoints.linked(self._cloud, workspace_of(self._cloud, endpoint.id)),
             public_access=properties.get("publicNetworkAccess") != "Disabled",
             auth_mode=AuthMode(properties["authMode"]),
             keys=tuple(endpoint.private["keys"]),

@@ -197,16 +197,54 @@ class TestFrontDoor:
         azure.do("PUT", endpoint, body)
         return endpoint
 
-    def test_a_private_endpoint_refuses_outside_and_answers_inside(self, azure: Azure, served: str):
+    def test_a_private_endpoint_refuses_outside_and_answers_inside(
+        self, azure: Azure, platform: Platform, served: str
+    ):
         uri = azure.do("GET", served)["properties"]["scoringUri"]
         key = azure.do("POST", f"{served}/listKeys")["primaryKey"]
         headers = {"Authorization": f"Bearer {key}"}
         assert azure.http.get(uri + "v1/models", headers=headers).status_code == 403
         host = uri.split("/")[2]
         inside = uri.replace(host, f"{azure.settings.inside_host}:{azure.settings.port}")
-        answer = azure.http.get(inside + "v1/models", headers={**headers, "Host": host})
-        assert answer.status_code == 200
+
+        def ask() -> int:
+            return azure.http.get(inside + "v1/models", headers={**headers, "Host": host}).status_code
+
+        assert ask() == 403, "the workspace has no private endpoint"
+        group = f"{platform.group}/providers/Microsoft.Network"
+        network, zone = (
+            f"{group}/virtualNetworks/served",
+            f"{group}/privateDnsZones/privatelink.api.azureml.ms",
+        )
+        space = {"addressSpace": {"addressPrefixes": ["10.9.0.0/16"]}}
+        subnets = [{"name": "endpoints", "properties": {"addressPrefix": "10.9.1.0/24"}}]
+        made = {"location": LOCATION, "properties": {**space, "subnets": subnets}}
+        azure.do("PUT", network, made, version="2024-05-01")
+        private = f"{group}/privateEndpoints/served"
+        service = {"privateLinkServiceId": platform.workspace, "groupIds": ["amlworkspace"]}
+        connection = {"privateLinkServiceConnections": [{"name": "ws", "properties": service}]}
+        body = {"subnet": {"id": f"{network}/subnets/endpoints"}, **connection}
+        azure.do("PUT", private, {"location": LOCATION, "properties": body}, version="2024-05-01")
+        assert ask() == 403, "nothing in its network resolves the name"
+        azure.do("PUT", zone, {"location": "global"}, version="2024-06-01")
+        configs = {"privateDnsZoneConfigs": [{"name": "api", "properties": {"privateDnsZoneId": zone}}]}
+        azure.do(
+            "PUT", f"{private}/privateDnsZoneGroups/default", {"properties": configs}, version="2024-05-01"
+        )
+        assert ask() == 403, "the zone is linked to no network"
+        link = {"registrationEnabled": False, "virtualNetwork": {"id": network}}
+        azure.do(
+            "PUT",
+            f"{zone}/virtualNetworkLinks/served",
+            {"location": "global", "properties": link},
+            version="2024-06-01",
+        )
+        assert ask() == 200
         assert azure.http.get(inside + "v1/models", headers={"Host": host}).status_code == 401
+        azure.do("DELETE", private, version="2024-05-01")
+        assert ask() == 403, "the private endpoint is gone"
+        for path in (f"{zone}/virtualNetworkLinks/served", zone):
+            azure.do("DELETE", path, version="2024-06-01")
 
     def test_the_scoring_uri_follows_the_scoring_route(self, azure: Azure, platform: Platform):
         endpoint = platform.endpoint("routed")

@@ -134,11 +134,14 @@ class FrontDoor:
         view = self._views.by_host(request.header("host") or "")
         if view is None:
             raise RefusedError(404, "There is no online endpoint at this address.")
-        if not (self._inside or view.public_access):
+        # Without private link the endpoint's name leads to its public address inside the network, too.
+        if not (view.public_access or (self._inside and view.private_link)):
             text = (
                 f"Public network access is disabled for the online endpoint {view.name}: "
                 "it is reached through a private endpoint of the workspace only."
             )
+            if self._inside:
+                text += " The virtual network has none whose DNS records are in a zone linked to it."
             raise RefusedError(403, text)
         scheme, _, credential = (request.header("authorization") or "").partition(" ")
         mode = "key_auth" if view.auth_mode is AuthMode.KEY else "token_auth"

@@ -39,6 +39,7 @@ class EndpointView:
     host: str
     resource_id: str
     public_access: bool = True
+    private_link: bool = True  # whether names inside the virtual network lead to the workspace
     auth_mode: AuthMode = AuthMode.KEY
     keys: tuple[str, ...] = field(default=(), repr=False)
     traffic: Mapping[str, int] = field(default_factory=dict)

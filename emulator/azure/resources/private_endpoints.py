@@ -157,6 +157,27 @@ def connections_of(cloud: Cloud, target: Resource) -> list[dict[str, Any]]:
     return found
 
 
+def linked(cloud: Cloud, workspace: Resource) -> bool:
+    """Say whether the endpoints of a workspace are reached by private link: it has a private endpoint, the
+    endpoints' wildcard record in `privatelink.api.azureml.ms` names its address, and that zone is linked to
+    a virtual network (learn.microsoft.com, "Secure managed online endpoints with network isolation").
+    """
+    wildcard = f"*.{workspace.private.get('guid', '')}.inference.{workspace.location}"
+    addresses = {
+        endpoint.private.get("address")
+        for endpoint in cloud.store.all(ENDPOINT)
+        for item in links(endpoint)
+        if (item.get("properties") or {}).get("privateLinkServiceId", "").lower() == workspace.id.lower()
+    }
+    for record in cloud.store.all(private_dns.RECORD):
+        zone = record.parent_id
+        here = record.name == wildcard and zone.lower().endswith("/privatelink.api.azureml.ms")
+        named = {item.get("ipv4Address") for item in record.properties.get("aRecords") or []}
+        if here and named & addresses and cloud.store.all(private_dns.LINK, under=zone):
+            return True
+    return False
+
+
 def links(endpoint: Resource) -> list[dict[str, Any]]:
     properties = endpoint.properties
     automatic = properties.get("privateLinkServiceConnections") or []
