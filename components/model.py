@@ -30,6 +30,8 @@ class ModelSourceArgs:
     allow_patterns: Sequence[str] | None = None
     ignore_patterns: Sequence[str] | None = None
     token: str | None = None
+    server_side_copy: str = "auto"
+    authentication: str = "identity"
     setting: str = ""
     include_pickle: bool = False
     file: str = ""
@@ -104,6 +106,8 @@ class Model(pulumi.ComponentResource):
                 allow_patterns=args.source.allow_patterns,
                 ignore_patterns=args.source.ignore_patterns,
                 token=args.source.token,
+                server_side_copy=args.source.server_side_copy,
+                authentication=args.source.authentication,
                 setting=args.source.setting,
                 include_pickle=args.source.include_pickle,
             ),

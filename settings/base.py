@@ -132,6 +132,8 @@ ModelType = Annotated[
     Literal["custom_model", "mlflow_model", "triton_model"],
     Choice("custom_model", "mlflow_model", "triton_model"),
 ]
+ServerSideCopy = Annotated[Literal["auto", "trust", "never"], Choice("auto", "trust", "never")]
+CopyAuthentication = Annotated[Literal["identity", "datastore"], Choice("identity", "datastore")]
 OsType = Annotated[Literal["Linux", "Windows"], Choice("Linux", "Windows")]
 RollingRate = Annotated[Literal["Minute", "Hour", "Day"], Choice("Minute", "Hour", "Day")]
 LockLevel = Annotated[Literal["CanNotDelete", "ReadOnly"], Choice("CanNotDelete", "ReadOnly")]

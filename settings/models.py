@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from settings.base import Asset, ModelType, Texts, Version, setting
+from settings.base import Asset, CopyAuthentication, ModelType, ServerSideCopy, Texts, Version, setting
 from settings.environment import READ_ONLY
 
 AML_MODEL_READ_ONLY = {
@@ -40,14 +40,14 @@ class Model(Asset):
     )
     path: str | None = setting(
         None,
-        "Where the files are: a folder or a file relative to the project (uploaded, all but hidden files), "
-        "azureml://datastores/NAME/paths/PATH "
-        "(already there, only registered), a job's output, or an https URL of a blob.",
+        "Where the files are: a folder or a file relative to the project (uploaded, all but hidden "
+        "files), azureml://datastores/NAME/paths/PATH (already there, only registered), a job's output, "
+        "or an https URL of a blob.",
     )
     huggingface: str | None = setting(
         None,
-        "Repository on the Hugging Face hub, ORG/NAME. Streamed into the datastore, verified and registered. "
-        "Instead of path.",
+        "Repository on the Hugging Face hub, ORG/NAME. Streamed into the datastore, verified and "
+        "registered. Instead of path.",
     )
     revision: str = setting("main", "Branch, tag or commit of the repository; the lock file pins the commit.")
     allow_patterns: list[str] | None = setting(
@@ -60,6 +60,17 @@ class Model(Asset):
         "Where the token for a gated repository is: ${{keyvault:https://VAULT/secrets/NAME}}, or env:NAME "
         "for an "
         "environment variable of whoever runs. Never the token itself.",
+    )
+    server_side_copy: ServerSideCopy = setting(
+        "auto",
+        "Whether the storage account fetches large files from the hub itself: auto (tried with one block, "
+        "then read back and held against the digests), trust (not read back) or never (streamed).",
+    )
+    copy_authentication: CopyAuthentication = setting(
+        "identity",
+        "How the copy gets at the datastore: identity (Storage Blob Data Contributor of whoever runs), or "
+        "datastore (the account key or SAS that the datastore holds), for a workspace that still uses "
+        "those.",
     )
     description: str | None = setting(None, "Description of the model version.")
     tags: Texts = setting(dict, "Tags of the model version.")

@@ -51,8 +51,13 @@ class Models:
         for name, model in self.platform.context.settings.models.items():
             self._register(name, model, f"vllm-azureml:models.{name}")
 
-    def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedModel | None:
-        """The model of one deployment; None when its container downloads its own."""
+    def of(
+        self, endpoint: str, key: str, deployment: Deployment, *, register: bool = True
+    ) -> NamedModel | None:
+        """The model of one deployment; None when its container downloads its own.
+
+        Without `register` only its identity counts: a server that is taken over has a model.
+        """
         context = self.platform.context
         found = model_of(context.settings, deployment)
         if found is None:
@@ -63,14 +68,20 @@ class Models:
         name, model = found
         inline = isinstance(deployment.model, ModelSettings)
         setting = f"endpoints.{endpoint}.deployments.{key}.model" if inline else f"models.{name}"
-        return self._register(name or f"{endpoint}-{key}", model, f"vllm-azureml:{setting}")
+        return self._register(
+            name or f"{endpoint}-{key}", model, f"vllm-azureml:{setting}", register=register
+        )
 
-    def _register(self, name: str, model: ModelSettings, setting: str) -> NamedModel:
+    def _register(
+        self, name: str, model: ModelSettings, setting: str, *, register: bool = True
+    ) -> NamedModel:
         context, locked = self.platform.context, self._locked(model)
         identity = _identity(model, locked)
         version = model.version or identity
         if (name, version) in self._models:
             return self._models[name, version]
+        if not register:
+            return NamedModel("", f"{name}:{version}#{identity}", name, version)
         made = Model(
             f"{name}-{version}",
             ModelArgs(
@@ -97,6 +108,7 @@ class Models:
         shared: dict[str, Any] = {
             "subscription_id": self.platform.context.caller.subscription_id,
             "datastore": model.datastore or "workspaceblobstore",
+            "authentication": model.copy_authentication,
             "setting": setting,
         }
         if not model.huggingface:
@@ -109,6 +121,7 @@ class Models:
             allow_patterns=model.allow_patterns,
             ignore_patterns=model.ignore_patterns,
             token=_token_reference(model.token),
+            server_side_copy=model.server_side_copy,
         )
 
     def _locked(self, model: ModelSettings) -> Mapping[str, Any] | None:

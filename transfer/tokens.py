@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -40,7 +41,8 @@ def hub_token(
 ) -> Callable[[], str]:
     """A function that answers the token now, "" for none."""
     # The configuration writes vault references as the rest of Azure ML does: ${{keyvault:URI}}.
-    reference = reference.strip().removeprefix("${{keyvault:").removesuffix("}}").strip()
+    wrapped = re.fullmatch(r"\$\{\{\s*keyvault:(.+?)\s*\}\}", reference.strip())
+    reference = wrapped[1] if wrapped else reference.strip()
     if not reference:
         return _ambient
     if reference.startswith("env:"):

@@ -19,8 +19,8 @@ IMAGE = re.compile(
     rf"(?:(?P<host>(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+(?::\d+)?|localhost(?::\d+)?|[A-Za-z0-9.-]+:\d+)/)?"
     rf"(?P<repository>{COMPONENT}(?:/{COMPONENT})*)(?::(?P<tag>[\w][\w.-]{{0,127}}))?(?:@sha256:(?P<digest>[0-9a-f]{{64}}))?"
 )
-TOKEN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|\$\{\{\s*(keyvault:https://|azureml://connections/).+\}\}")
-HUB_ONLY = ("allow_patterns", "ignore_patterns", "token")
+TOKEN = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|\$\{\{\s*keyvault:https://.+\}\}")
+HUB_ONLY = ("allow_patterns", "ignore_patterns", "token", "server_side_copy")
 
 
 def check(stack: StackSettings) -> Iterator[Problem]:

@@ -145,6 +145,15 @@ class TestDevIsThePrivateGuide:
         assert made.inputs["properties"]["modelUri"] == "azureml://copied"
         assert program.one(f"{DYNAMIC}ModelCopy").inputs["repository"] == "Qwen/Qwen3-8B"
 
+    def test_how_a_model_is_copied_is_what_the_stack_says(self):
+        values = config("dev")
+        said = {"server_side_copy": "trust", "copy_authentication": "datastore"}
+        values["vllm-azureml:models"]["Qwen3-8B"] |= said
+        made = run(values).one(f"{DYNAMIC}ModelCopy").inputs
+        assert made["server_side_copy"] == "trust"
+        assert made["authentication"] == "datastore"
+        assert made["setting"] == "vllm-azureml:models.Qwen3-8B"
+
     def test_image(self):
         made = run(config("dev")).one("docker-build:index:Image")
         assert made.inputs["tags"] == ["acr.test/vllm:1.0"]

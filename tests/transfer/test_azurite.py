@@ -15,8 +15,10 @@ from azurite import ACCOUNT, KEY, Azurite, Identity
 from servers import FakeHub, Handler, Loopback
 
 from transfer import KeyAccess, Request, SasAccess, TokenAccess, copy_snapshot, plan, remove, verify
-from transfer.errors import AccessDenied, ContainerGone, TransferError
+from transfer.cancel import Cancellation
+from transfer.errors import AccessDenied, ContainerGone, Retryable, TransferError
 from transfer.pipeline import Sizes
+from transfer.wire import Wire
 
 pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("no_leaked_threads")]
 
@@ -195,11 +197,25 @@ def test_https_proxy_is_honoured_and_no_proxy_too(url: str, hub: FakeHub, monkey
     tunnel.listener.close()
 
 
+def test_a_proxy_that_refuses_is_said_at_once(url: str, hub: FakeHub, monkeypatch) -> None:
+    tunnel = Tunnel()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:wrong@127.0.0.1:{tunnel.port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    wire = Wire(Cancellation())
+    with pytest.raises(TransferError, match=r"HTTPS_PROXY.*407") as caught, wire.request("GET", url):
+        pass
+    assert not isinstance(caught.value, Retryable)
+    tunnel.listener.close()
+
+
 class Vault(Loopback):
     """A vault of one secret."""
 
     def answer(self, request: Handler) -> None:
-        if (request.headers.get("Authorization") or "").startswith("Bearer ey"):
+        if not request.parts.path.endswith("/hub"):
+            request.say(404)
+        elif (request.headers.get("Authorization") or "").startswith("Bearer ey"):
             request.say(200, b'{"value": "hf_from_vault"}')
         else:
             request.say(401)
@@ -213,10 +229,12 @@ def test_the_hubs_token_from_a_key_vault_is_read_when_it_is_used(
     tls.load_cert_chain(folder / "chain.pem", folder / "key.pem")
     vault = Vault(tls)
     hub.token = "hf_from_vault"
-    reference = f"${{{{keyvault:{vault.url}/secrets/hub}}}}"
+    reference = f"${{{{ keyvault:{vault.url}/secrets/hub }}}}"
     copied = copy_snapshot(request(url, hub, "vault", token=reference, credential=Identity()))
     assert copied.report.bytes_sent == copied.report.size
     assert len(vault.requests) == 1  # kept for minutes, not asked for each block
     with pytest.raises(TransferError, match="no Azure credential"):
         copy_snapshot(request(url, hub, "vault2", token=reference))
+    with pytest.raises(TransferError, match="no such secret"):
+        copy_snapshot(request(url, hub, "vault2", token=f"{vault.url}/secrets/gone", credential=Identity()))
     vault.close()

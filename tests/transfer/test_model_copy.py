@@ -297,6 +297,23 @@ def test_other_sources_than_the_hub(world: World, source: str, tmp_path: Path, m
     assert not provider.diff(made.id, made.outs, world.props("second", repository=repository)).changes
 
 
+def test_an_update_copies_what_the_lock_has_more(world: World, capfd) -> None:
+    whole = lock_of(world)
+    part = {**whole, "files": {path: f for path, f in whole["files"].items() if path != "config.json"}}
+    provider = ModelCopyProvider()
+    made = provider.create(world.props(lock=part))
+    assert f"{made.outs['path']}/config.json" not in world.names()
+    found = provider.diff(made.id, made.outs, world.props(lock=whole))
+    assert (found.changes, found.replaces) == (True, [])
+    capfd.readouterr()
+    updated = provider.update(made.id, made.outs, world.props(lock=whole))
+    assert "copy 1 files, 2 B, 7 MiB are there" in capfd.readouterr().err
+    assert world.client().download_blob(f"{made.outs['path']}/config.json").readall() == b"{}"
+    assert not provider.diff(made.id, updated.outs, world.props(lock=whole)).changes
+    provider.delete(made.id, updated.outs)
+    assert world.names() == set()
+
+
 def test_progress_reaches_the_log(world: World, capfd) -> None:
     ModelCopyProvider().create(world.props())
     said = capfd.readouterr().err
