@@ -111,8 +111,8 @@ def stored_access(where: Datastore, arm: Arm) -> Access:
     if secrets.get("secretsType") == "Sas" and secrets.get("sasToken"):
         return SasAccess(secrets["sasToken"])
     raise TransferError(
-        f"datastore {where.id.datastore} holds neither an account key nor a SAS. Use authentication: "
-        "identity."
+        f"datastore {where.id.datastore} holds neither an account key nor a SAS. Use an identity "
+        "(in a stack: copy_authentication: identity)."
     )
 
 
