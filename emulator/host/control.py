@@ -48,10 +48,13 @@ def start(
         )
         settings = replace(settings, nodes=wanted.nodes)
         supervisor = Supervisor(settings.pids, settings.logs)
-        if before is not None and before.nodes != wanted.nodes and any(running(settings).values()):
-            # Nearly everything listens elsewhere then, and the containers have to go.
-            say(f"stopping first: it ran with --nodes {before.nodes}")
-            _stop_all(settings, say)
+        if before is not None and before.nodes != wanted.nodes:
+            # Nearly everything listens elsewhere then, and the containers have to go: those, too, that a
+            # killed one left.
+            runs = any(running(settings).values())
+            if runs:
+                say(f"stopping first: it ran with --nodes {before.nodes}")
+            _stop_all(settings, say if runs else lambda text: None)
         begun: list[str] = []
         try:
             wanted = _start_parts(settings, supervisor, before, wanted, begun, say)
@@ -155,6 +158,7 @@ def _stop_all(settings: Settings, say: Say) -> None:
     supervisor = Supervisor(settings.pids, settings.logs)
     started = Started.load(settings)
     stopped = [name for name in ("azure", "hub", "registry", "azurite") if supervisor.stop(name, grace=30)]
+    _revive_engine(settings, supervisor, started, say)
     _sweep(settings, started)
     if supervisor.stop("dockerd", grace=30):
         stopped.append("dockerd")
@@ -174,6 +178,21 @@ def _alive(home: Path) -> bool:
         return False
     supervisor = Supervisor(home / "pids", home / "logs")
     return any(supervisor.pid(name) is not None for name in NAMES)
+
+
+def _revive_engine(settings: Settings, supervisor: Supervisor, started: Started | None, say: Say) -> None:
+    """Start our engine once more when it was killed: only it can remove the containers and bridges that
+    outlive it.
+    """
+    if started is None or not started.engine_is_ours or supervisor.pid("dockerd") is not None:
+        return
+    if not engine.left_behind(settings):
+        return
+    say("the Docker engine was killed: it is started once more, to remove what it left")
+    engine.clear_wreck(settings)
+    service = engine.own_service(settings)
+    _spawn(service, supervisor, [])
+    supervisor.wait_ready(service)
 
 
 def _sweep(settings: Settings, started: Started | None) -> None:

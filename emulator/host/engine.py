@@ -12,6 +12,7 @@ import importlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,11 @@ from typing import Any
 
 from emulator.host.errors import HostError
 from emulator.host.process import Service
-from emulator.host.started import instance_id
+from emulator.host.started import gateway, instance_id
 from emulator.settings import Settings
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+_SHIM = "containerd-shim-runc-v2"  # one a container; it and the container outlive dockerd and containerd
 GET_DOCKER = "On Debian: apt-get install docker.io iptables (as root), or run scripts/bootstrap as root."
 
 
@@ -125,25 +127,60 @@ def own_address(settings: Settings) -> str:
 def clear_wreck(settings: Settings) -> None:
     """After our dockerd was killed: its containerd lives on and would be in the next one's way."""
     run = _run_folder(settings)
+    for pid in _processes(run, "containerd"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for leftover in ("dockerd.pid", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"):
+        (run / leftover).unlink(missing_ok=True)
+
+
+def left_behind(settings: Settings) -> bool:
+    """Whether our dockerd was killed and its containers or bridges outlive it."""
+    if any(_processes(_run_folder(settings), _SHIM)):
+        return True
+    subnets = (settings.vnet_subnet, settings.nodes_subnet, settings.egress_subnet)
+    return any(_is_local(gateway(subnet)) for subnet in subnets)
+
+
+def tidy(settings: Settings) -> None:
+    """Remove what our engine leaves behind when it has ended: containers that it has lost, its mounts and
+    its folder of sockets.
+    """
+    run = _run_folder(settings)
+    for shim in _processes(run, _SHIM):
+        for pid in (*_children(shim), shim):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    for folder in (run, settings.home / "docker"):
+        for point in sorted(_mount_points(folder), reverse=True):
+            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def _processes(run: Path, program: str) -> Iterator[int]:
+    """The pids of a program that was started with a path below our folder of sockets."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if words[0].endswith("containerd") and any(w.startswith(f"{run}/") for w in words[1:]):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(process.name), signal.SIGKILL)
-    for leftover in ("dockerd.pid", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"):
-        (run / leftover).unlink(missing_ok=True)
+        if words[0].endswith(program) and any(word.startswith(f"{run}/") for word in words[1:]):
+            yield int(process.name)
 
 
-def tidy(settings: Settings) -> None:
-    """Remove what our engine leaves behind when it has ended: its mounts and its folder of sockets."""
-    run = _run_folder(settings)
-    for folder in (run, settings.home / "docker"):
-        for point in sorted(_mount_points(folder), reverse=True):
-            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
-    shutil.rmtree(run, ignore_errors=True)
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _is_local(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _run_folder(settings: Settings) -> Path:

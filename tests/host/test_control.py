@@ -23,13 +23,14 @@ def home(tmp_path_factory):
     emulator(folder, "reset")
 
 
-def emulator(home, *arguments):
+def emulator(home, *arguments, stdout=subprocess.PIPE):
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith("EMULATOR_") or k == "EMULATOR_CACHE"
     }
     environment |= {"EMULATOR_HOME": str(home), "EMULATOR_NETWORK": "127.79", "EMULATOR_PORT": "9643"}
     command = [sys.executable, "-m", "emulator", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    output = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.run(command, cwd=ROOT, env=environment, timeout=120, **output)
 
 
 def start(home):
@@ -118,6 +119,16 @@ def test_missing_parts_are_named_with_the_command_that_installs_them(tmp_path):
     assert done.returncode == 1
     assert "Azurite" in done.stderr
     assert "scripts/bootstrap" in done.stderr
+
+
+def test_whoever_stops_reading_is_no_error(home):
+    """`python -m emulator status | head -1`."""
+    start(home)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = emulator(home, "status", stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_env_before_any_start_says_what_to_do(tmp_path):
