@@ -7,22 +7,11 @@ or `python -m transfer plan|copy|verify REPO[@REV] CONTAINER_URL`. docs/transfer
 """
 
 from transfer.access import KeyAccess, SasAccess, TokenAccess
-from transfer.api import (
-    BlobFolder,
-    Copied,
-    Plan,
-    Request,
-    Silent,
-    Watcher,
-    copy_snapshot,
-    plan,
-    remove,
-    state,
-    verify,
-)
+from transfer.api import copy_snapshot, plan, remove, state, verify
 from transfer.cancel import Cancellation
 from transfer.errors import TransferError
 from transfer.model import FileEntry, Report, Snapshot, snapshot_of_lock
+from transfer.request import BlobFolder, Copied, Plan, Request, Silent, Watcher
 from transfer.selection import Selection
 
 __all__ = [

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from transfer import api
 from transfer.access import Access, KeyAccess, SasAccess, TokenAccess
 from transfer.errors import TransferError
 from transfer.pipeline import MIB, Sizes
+from transfer.request import BlobFolder, Request
 from transfer.selection import Selection
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def _tuning(command: argparse.ArgumentParser, *, copying: bool) -> None:
         command.add_argument("--report", help="write the figures to this file, as JSON")
 
 
-def request(options: argparse.Namespace) -> api.Request:
+def request(options: argparse.Namespace) -> Request:
     """What is asked for. Raises `TransferError` for what makes no sense."""
     access, url = _access(options.container)
     source, revision = _source(options.source, (access, url))
-    return api.Request(
+    return Request(
         source=source,
         container_url=url,
         access=access,
@@ -135,7 +135,7 @@ def _credential() -> TokenCredential:
     return DefaultAzureCredential()
 
 
-def _source(text: str, destination: tuple[Access, str]) -> tuple[str | api.BlobFolder, str]:
+def _source(text: str, destination: tuple[Access, str]) -> tuple[str | BlobFolder, str]:
     """The source, and the revision of a hub repository."""
     if text.startswith("azureml://"):
         return _datastore_source(text), ""
@@ -151,7 +151,7 @@ def _source(text: str, destination: tuple[Access, str]) -> tuple[str | api.BlobF
     return repository, revision or "main"
 
 
-def _blob_source(text: str, destination: tuple[Access, str]) -> api.BlobFolder:
+def _blob_source(text: str, destination: tuple[Access, str]) -> BlobFolder:
     """A SAS in the source's own URL counts there, else that of the destination, else what needs none."""
     access, url = destination
     parts, there = urlsplit(text), urlsplit(url)
@@ -161,17 +161,17 @@ def _blob_source(text: str, destination: tuple[Access, str]) -> api.BlobFolder:
     container = urlunsplit((parts.scheme, parts.netloc, "/" + "/".join(path[:count]), parts.query, ""))
     if parts.query or not isinstance(access, SasAccess):
         access, container = _access(container)  # an account key signs for one container
-    return api.BlobFolder(container_url=container, prefix="/".join(path[count:]), access=access)
+    return BlobFolder(container_url=container, prefix="/".join(path[count:]), access=access)
 
 
-def _datastore_source(uri: str) -> api.BlobFolder:
+def _datastore_source(uri: str) -> BlobFolder:
     from transfer.datastore import lookup, parse
     from transfer.management import arm
 
     which, path = parse(uri)
     credential = _credential()
     there = lookup(which, arm(credential))
-    return api.BlobFolder(container_url=there.container_url, prefix=path, access=TokenAccess(credential))
+    return BlobFolder(container_url=there.container_url, prefix=path, access=TokenAccess(credential))
 
 
 def _lock(path: str, source: str) -> dict[str, Any]:

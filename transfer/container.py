@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from transfer.access import Access
-from transfer.errors import AccessDenied, ContainerGone, DestinationError, DestinationFull, Retryable
+from transfer.errors import DestinationError, Retryable
 from transfer.model import FileEntry
+from transfer.refusals import refusal
 from transfer.retry import BUSY, PASSING, Policy, retry_after, retrying
 from transfer.throttle import Throttle
 from transfer.wire import Answer, Body, Wire
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 # Known by Azurite 3.35 and by Azure; blocks up to 4000 MiB, metadata in listings.
 API_VERSION = "2023-11-03"
 SHA256_KEY, GIT_KEY, CHECK_KEY = "transfer_sha256", "transfer_git_blob", "transfer_check"
-_ROLE = (
-    "The identity needs the role Storage Blob Data Contributor on the container (a new assignment takes "
-    "minutes to count), and the account's firewall must let this machine in."
-)
-# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
-_ADVICE = {
-    "KeyBasedAuthenticationNotPermitted": "The account takes no key and no SAS signed with one: "
-    "use an identity (no SAS in the address, no AZURE_STORAGE_KEY).",
-    "AuthenticationFailed": "The account key, SAS or token is not valid here, or not any more.",
-}
-# Codes that mean "no more room". Which of them a full account answers with is unverified; each is taken as
-# final.
-_FULL = re.compile(r"Quota|Capacity|InsufficientStorage|LimitExceeded|DiskFull", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -301,8 +289,6 @@ class Container:
         text = answer.text(1 << 16)
         code = answer.headers.get("x-ms-error-code") or _tag(text, "Code")
         message = _tag(text, "Message").splitlines()[0] if _tag(text, "Message") else ""
-        if _FULL.search(code) or answer.status == 507:
-            raise refusal(what, answer.status, code, message)
         if answer.status == 401 and self._access.renew():
             raise Retryable(f"{what}: the token was refused (401 {code}); renewed")
         if answer.status in PASSING:
@@ -313,23 +299,6 @@ class Container:
                 busy=answer.status in BUSY,
             )
         raise refusal(what, answer.status, code, message)
-
-
-def refusal(what: str, status: int, code: str, message: str) -> DestinationError:
-    """The error for an answer that trying again does not change."""
-    said = f"{what}: {status} {code}: {message}".rstrip(": .")
-    if _FULL.search(code) or status == 507:
-        return DestinationFull(
-            f"{said}. The storage takes no more bytes; what is staged stays for a week. Make room or raise "
-            "the account's quota, then run the copy again: it goes on from there.",
-            status=status,
-            code=code,
-        )
-    if status in (401, 403) or code == "InvalidAuthenticationInfo":
-        return AccessDenied(f"{said}. {_ADVICE.get(code, _ROLE)}", status=status, code=code)
-    if code == "ContainerNotFound":
-        return ContainerGone(f"{said}. Make the container, or check its address.", status=status, code=code)
-    return DestinationError(f"{said}.", status=status, code=code)
 
 
 def bare(etag: str | None) -> str:

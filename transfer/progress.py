@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from transfer.api import Silent
 from transfer.model import FileEntry, Report
+from transfer.request import Silent
 
 
 class LogWatcher(Silent):

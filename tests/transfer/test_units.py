@@ -14,11 +14,12 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from transfer import FileEntry, Selection, TransferError, snapshot_of_lock
 from transfer.access import KeyAccess, TokenAccess
 from transfer.cancel import Cancellation
-from transfer.container import Blob, refusal
+from transfer.container import Blob
 from transfer.datastore import DatastoreId, lookup, parse, stored_access
 from transfer.errors import AccessDenied, Cancelled, DestinationFull, Retryable
 from transfer.model import Report
 from transfer.progress import BarWatcher, LogWatcher, duration, size, summary
+from transfer.refusals import refusal
 from transfer.retry import Policy, retry_after, retrying
 from transfer.throttle import Throttle
 from transfer.tokens import hub_token
