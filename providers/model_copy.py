@@ -216,13 +216,17 @@ def _once_allowed(action, watcher: LogWatcher):
 
 def _named(problem: transfer.TransferError, props: dict[str, Any]) -> ProviderError:
     """The same error with the configuration key that is to be looked at before it."""
-    key = props.get("setting") or ""
     about = problem.about if isinstance(problem, SourceError) else ""
     if about == "repository":
         hub = not props["repository"].startswith((".", "/", "~", "azureml:"))
         about = "huggingface" if hub else "path"
-    where = ".".join(part for part in (key, about) if part)
-    return ProviderError(f"{where}: {problem}" if key else str(problem))
+    return ProviderError(_at(props, about, str(problem)))
+
+
+def _at(props: dict[str, Any], key: str, text: str) -> str:
+    """`text` after the configuration key that it is about."""
+    where = ".".join(part for part in (props.get("setting"), key) if part)
+    return f"{where}: {text}" if props.get("setting") else text
 
 
 def _request(props: dict[str, Any]) -> transfer.Request:
@@ -252,7 +256,14 @@ def _destination(props: dict[str, Any]) -> transfer.Request:
 
 def _access(props: dict[str, Any], which) -> transfer.TokenAccess | Any:
     if props["authentication"] == "datastore":
-        return stored_access(which, arm.request)
+        try:
+            return stored_access(which, arm.request)
+        except ArmError as problem:
+            if problem.status != 400:  # a datastore without credentials; that Azure says 400 is unverified
+                raise
+            raise ProviderError(
+                _at(props, "copy_authentication", f"{problem.reason} Use identity.")
+            ) from None
     return transfer.TokenAccess(credentials.credential())
 
 

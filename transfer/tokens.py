@@ -50,9 +50,9 @@ def hub_token(
     if reference.startswith("https://") and "/secrets/" in urlsplit(reference).path:
         return _Secret(reference, wire, credential, vault_audience).get
     raise SourceError(
-        "token: neither env:NAME nor the URI of a Key Vault secret (https://VAULT/secrets/NAME). A token "
-        "itself does not belong in a configuration; put it into an environment variable or a vault and "
-        "refer to it.",
+        "the hub's token is given by neither env:NAME nor the URI of a Key Vault secret "
+        "(https://VAULT/secrets/NAME). A token itself does not belong in a configuration; put it into an "
+        "environment variable or a vault and refer to it.",
         about="token",
     )
 
@@ -70,7 +70,7 @@ def _from_environment(name: str) -> str:
     token = os.environ.get(name, "").strip()
     if not token:
         raise SourceError(
-            f"token: env:{name} is asked for, but the environment variable {name} is empty here.",
+            f"env:{name} is asked for as the hub's token, but the environment variable {name} is empty here.",
             about="token",
         )
     return token
@@ -95,7 +95,7 @@ class _Secret:
     def _fetch(self) -> str:
         if self._credential is None:
             raise SourceError(
-                f"token: {self._uri} is a Key Vault secret, but there is no Azure credential to read it.",
+                f"{self._uri} is a Key Vault secret, but there is no Azure credential to read it.",
                 about="token",
             )
         bearer = self._credential.get_token(f"{self._audience.rstrip('/')}/.default").token
@@ -104,10 +104,8 @@ class _Secret:
             text = answer.text()
         if answer.status in PASSING:
             after = retry_after(answer.headers.get("Retry-After"))
-            raise Retryable(f"token: the vault answers {answer.status} for {self._uri}", after=after)
+            raise Retryable(f"the vault answers {answer.status} for {self._uri}", after=after)
         if answer.status >= 300:
             fix = _NOT_THERE if answer.status == 404 else _NO_ROLE
-            raise SourceError(
-                f"token: the vault answers {answer.status} for {self._uri}. {fix}", about="token"
-            )
+            raise SourceError(f"the vault answers {answer.status} for {self._uri}. {fix}", about="token")
         return json.loads(text)["value"].strip()

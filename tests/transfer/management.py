@@ -1,22 +1,24 @@
-"""A control plane of four answers: metadata document, tokens, the datastore, its storage account."""
+"""A control plane of five answers: metadata document, tokens, the datastore, its key, its storage account."""
 
 from __future__ import annotations
 
 import json
 import time
 
-from azurite import Identity
+from azurite import ACCOUNT, KEY, Identity
 from servers import Handler, Loopback
 
-SUBSCRIPTION, GROUP, WORKSPACE, ACCOUNT = "sub", "rg", "ws", "account"
+SUBSCRIPTION, GROUP, WORKSPACE = "sub", "rg", "ws"
 STORE = "/providers/Microsoft.MachineLearningServices/workspaces/ws/datastores/workspaceblobstore"
 
 
 class FakeArm(Loopback):
-    """`blob` is the account's blob endpoint, `container` the datastore's; `gone`: no datastore."""
+    """`blob` is the account's blob endpoint, `container` the datastore's; `gone`: there is no datastore;
+    `keyless`: it holds no key.
+    """
 
     def __init__(self, blob: str, container: str) -> None:
-        self.blob, self.container, self.gone = blob, container, False
+        self.blob, self.container, self.gone, self.keyless = blob, container, False, False
         super().__init__()
 
     def environment(self) -> dict[str, str]:
@@ -38,6 +40,11 @@ class FakeArm(Loopback):
         elif path.endswith(STORE) and not self.gone:
             store = {"datastoreType": "AzureBlob", "accountName": ACCOUNT, "containerName": self.container}
             self._say(request, {"properties": store})
+        elif path.endswith(STORE + "/listSecrets") and self.keyless:
+            error = {"code": "UserError", "message": "The datastore has no credentials."}
+            request.say(400, json.dumps({"error": error}).encode())
+        elif path.endswith(STORE + "/listSecrets"):
+            self._say(request, {"secretsType": "AccountKey", "key": KEY})
         elif path.endswith("/workspaces/ws"):
             account = (
                 f"/subscriptions/sub/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_CONNECT = handle_any
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = do_CONNECT = handle_any
 
     def log_message(self, *_: object) -> None: ...
 

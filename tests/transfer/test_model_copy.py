@@ -314,6 +314,20 @@ def test_an_update_copies_what_the_lock_has_more(world: World, capfd) -> None:
     assert world.names() == set()
 
 
+def test_with_the_key_that_the_datastore_holds(world: World) -> None:
+    provider, props = (
+        ModelCopyProvider(),
+        world.props(authentication="datastore", setting="vllm-azureml:models.m"),
+    )
+    made = provider.create(props)
+    assert provider.read(made.id, made.outs).outs["altered"] == []
+    provider.delete(made.id, made.outs)
+    assert world.names() == set()
+    world.arm.keyless = True
+    with pytest.raises(ProviderError, match=r"^vllm-azureml:models\.m\.copy_authentication: .*Use identity"):
+        provider.create(props)
+
+
 def test_progress_reaches_the_log(world: World, capfd) -> None:
     ModelCopyProvider().create(world.props())
     said = capfd.readouterr().err
