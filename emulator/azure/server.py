@@ -10,6 +10,7 @@ from emulator.azure.arm import Arm
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
 from emulator.azure.front_doors import FrontDoors
+from emulator.azure.frontdoor import app as frontdoor
 from emulator.azure.gates.manager import Gates
 from emulator.azure.login import Login
 from emulator.azure.resources.ml.common import DEPLOYMENT
@@ -65,6 +66,7 @@ class Server:
     async def stop(self) -> None:
         await self.cloud.operations.close()
         await self.cloud.listeners.close()
+        await frontdoor.close(self.cloud.nodes)
         await self.cloud.nodes.stop()
         if hasattr(self.cloud, "session"):
             await self.cloud.session.close()

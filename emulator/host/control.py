@@ -26,6 +26,9 @@ from emulator.settings import Settings
 
 SETTING = "EMULATOR_PORT or EMULATOR_NETWORK"
 Say = Callable[[str], None]
+# Who listens where: a change of one of these moves nearly everything.
+_PLACES = {f"EMULATOR_{name}" for name in ("NETWORK", "PORT", "VNET_SUBNET", "NODES_SUBNET", "EGRESS_SUBNET")}
+_NOT_COMPARED = {"EMULATOR_HOME", "EMULATOR_NODES", "PYTHONUNBUFFERED"}
 
 
 def start(
@@ -45,16 +48,12 @@ def start(
         wanted = Started(
             nodes=nodes or (before.nodes if before else settings.nodes),
             server=server or (before.server if before else "vllm"),
+            settings={k: v for k, v in _environment(settings).items() if k not in _NOT_COMPARED},
         )
         settings = replace(settings, nodes=wanted.nodes)
         supervisor = Supervisor(settings.pids, settings.logs)
-        if before is not None and before.nodes != wanted.nodes:
-            # Nearly everything listens elsewhere then, and the containers have to go: those, too, that a
-            # killed one left.
-            runs = any(running(settings).values())
-            if runs:
-                say(f"stopping first: it ran with --nodes {before.nodes}")
-            _stop_all(settings, say if runs else lambda text: None)
+        if before is not None:
+            wanted = _make_way(settings, before, wanted, say)
         begun: list[str] = []
         try:
             wanted = _start_parts(settings, supervisor, before, wanted, begun, say)
@@ -68,6 +67,26 @@ def start(
             if not any(running(settings).values()):
                 _sweep(settings, Started.load(settings))
             raise
+
+
+def _make_way(settings: Settings, before: Started, wanted: Started, say: Say) -> Started:
+    """Stop what runs when nearly everything would listen elsewhere; other changes are only told.
+
+    Answers what will run: with the settings of before, where those are kept.
+    """
+    runs = any(running(settings).values())
+    other = [name for name, value in wanted.settings.items() if before.settings.get(name, value) != value]
+    moved = [name for name in other if name in _PLACES]
+    if before.nodes != wanted.nodes or moved:
+        reason = f"with another {' and '.join(moved)}" if moved else f"with --nodes {before.nodes}"
+        if runs:
+            say(f"stopping first: it ran {reason}")
+        # Also when nothing runs: a killed one may have left containers.
+        _stop_all(settings, say if runs else lambda text: None)
+    elif runs and other:
+        say(f"note: it runs with another {' and '.join(other)}; stop it first for the change to count")
+        return replace(wanted, settings=before.settings)
+    return wanted
 
 
 def stop(settings: Settings, say: Say) -> None:
@@ -118,7 +137,8 @@ def _start_parts(
     certificates.ensure_authority(settings)
     if settings.nodes == "docker":
         wanted = _start_engine(settings, supervisor, wanted, begun, say)
-    if before is not None and before != wanted and supervisor.stop("azure", grace=30):
+    changed = before is not None and replace(before, settings=wanted.settings) != wanted
+    if changed and supervisor.stop("azure", grace=30):
         say(f"restarting the Azure server for --server {wanted.server}")
     wanted.save(settings)
     first = [_azurite(settings), _registry(settings), _hub(settings)]

@@ -12,13 +12,13 @@ import importlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from emulator.host.errors import HostError
+from emulator.host.ports import is_local
 from emulator.host.process import Service
 from emulator.host.started import gateway, instance_id
 from emulator.settings import Settings
@@ -139,7 +139,7 @@ def left_behind(settings: Settings) -> bool:
     if any(_processes(_run_folder(settings), _SHIM)):
         return True
     subnets = (settings.vnet_subnet, settings.nodes_subnet, settings.egress_subnet)
-    return any(_is_local(gateway(subnet)) for subnet in subnets)
+    return any(is_local(gateway(subnet)) for subnet in subnets)
 
 
 def tidy(settings: Settings) -> None:
@@ -172,15 +172,6 @@ def _children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
-
-
-def _is_local(address: str) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 def _run_folder(settings: Settings) -> Path:

@@ -9,13 +9,13 @@ reached, too.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from emulator.host.engine import sdk
 from emulator.host.errors import HostError
+from emulator.host.ports import is_local
 from emulator.host.started import gateway, instance_id
 from emulator.settings import Settings
 
@@ -70,6 +70,13 @@ def sweep_abandoned(client: Any, alive: Callable[[Path], bool]) -> None:
 
 def _create(settings: Settings, client: Any, kind: str, subnet: str) -> None:
     docker = sdk()
+    overlap = HostError(
+        f"The Docker network {name(settings, kind)} cannot have the subnet {subnet}: another network "
+        f"of this machine overlaps it. Choose a free one with EMULATOR_{KINDS[kind].upper()} (see "
+        "docker network ls), or stop the other embedded Azure."
+    )
+    if is_local(gateway(subnet)):  # of another engine: ours would not see it
+        raise overlap
     pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway(subnet))]
     try:
         client.networks.create(
@@ -82,20 +89,13 @@ def _create(settings: Settings, client: Any, kind: str, subnet: str) -> None:
     except docker.errors.APIError as error:
         if "overlaps" not in str(error):
             raise
-        raise HostError(
-            f"The Docker network {name(settings, kind)} cannot have the subnet {subnet}: another network "
-            f"of this machine overlaps it. Choose a free one with EMULATOR_{KINDS[kind].upper()} (see "
-            "docker network ls), or stop the other embedded Azure."
-        ) from None
+        raise overlap from None
 
 
 def _require_reachable(address: str) -> None:
-    try:
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-    except OSError:
+    if not is_local(address):
         raise HostError(
             f"The Docker engine runs, but its bridge {address} is not an address of this machine (an "
             "engine in a virtual machine or without root?). Deployments need an engine on this machine; "
             "or start with --nodes none."
-        ) from None
+        )

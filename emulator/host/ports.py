@@ -35,6 +35,15 @@ def answers(address: str, port: int) -> bool:
         return False
 
 
+def is_local(address: str) -> bool:
+    """Whether this machine has the address."""
+    try:
+        _bind(address, 0)
+    except OSError:
+        return False
+    return True
+
+
 def _bind(address: str, port: int) -> None:
     with socket.socket() as probe:
         # As servers do: without it, connections in TIME_WAIT would look like a taken port.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from emulator.host.process import write_atomically
 from emulator.settings import Settings
@@ -24,6 +24,7 @@ class Started:
     server: str = "vllm"
     engine: str = ""
     engine_is_ours: bool = False
+    settings: dict[str, str] = field(default_factory=dict)  # by the names of their variables
 
     @classmethod
     def load(cls, settings: Settings) -> Started | None:

@@ -4,6 +4,7 @@ store.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -14,6 +15,8 @@ from emulator.azure import ids, roles
 from emulator.azure.autoscale import active_profile, seconds
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
+from emulator.azure.front_doors import FrontDoors
+from emulator.azure.frontdoor.app import FrontDoor
 from emulator.azure.gates.storage import need
 from emulator.azure.ids import Target
 from emulator.azure.journal import REDACTED, redact
@@ -26,6 +29,7 @@ from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT, WORKSPACE
 from emulator.azure.resources.ml.deploy_spec import make_spec
 from emulator.azure.resources.ml.deployments import OnlineDeployment
 from emulator.azure.resources.ml.endpoints import OnlineEndpoint
+from emulator.azure.server import Server
 from emulator.azure.store import Resource, Store
 from emulator.azure.table import table
 from emulator.azure.validation import validate
@@ -306,3 +310,16 @@ def test_every_type_has_a_schema_and_versions():
     for kind in all_types():
         assert kind.versions, kind.type
         assert kind.model or kind.fields, kind.type
+
+
+async def test_stopping_the_server_drops_the_connections_of_its_front_doors(tmp_path):
+    """To containers that think for minutes: a stop that waits for them would be killed, and so would they."""
+    cloud = Cloud(Settings(home=tmp_path, cache=tmp_path))
+    server, shared = Server(cloud), FrontDoor(FrontDoors(cloud), cloud.nodes, inside=False)._shared
+    connections = shared.relay._client()
+    mirrored = asyncio.create_task(asyncio.sleep(3600))
+    shared.mirrors.add(mirrored)
+    await server.stop()
+    assert connections.closed
+    with pytest.raises(asyncio.CancelledError):
+        await mirrored

@@ -23,11 +23,12 @@ def home(tmp_path_factory):
     emulator(folder, "reset")
 
 
-def emulator(home, *arguments, stdout=subprocess.PIPE):
+def emulator(home, *arguments, stdout=subprocess.PIPE, **variables):
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith("EMULATOR_") or k == "EMULATOR_CACHE"
     }
     environment |= {"EMULATOR_HOME": str(home), "EMULATOR_NETWORK": "127.79", "EMULATOR_PORT": "9643"}
+    environment |= variables
     command = [sys.executable, "-m", "emulator", *arguments]
     output = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
     return subprocess.run(command, cwd=ROOT, env=environment, timeout=120, **output)
@@ -119,6 +120,32 @@ def test_missing_parts_are_named_with_the_command_that_installs_them(tmp_path):
     assert done.returncode == 1
     assert "Azurite" in done.stderr
     assert "scripts/bootstrap" in done.stderr
+
+
+def test_a_start_on_another_port_moves_everything(home):
+    """Not a server that goes on listening where nobody looks for it."""
+    start(home)
+    done = emulator(home, "start", EMULATOR_PORT="9653")
+    assert (done.returncode, "another EMULATOR_PORT" in done.stderr) == (0, True), done.stderr
+    ports = [
+        line for line in emulator(home, "env", EMULATOR_PORT="9653").stdout.splitlines() if "9653" in line
+    ]
+    assert ports
+    with socket.create_connection(("127.79.0.1", 9653), timeout=5):
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.79.0.1", 9643), timeout=5)
+    start(home)
+    assert answers(home)
+
+
+def test_a_start_with_other_settings_says_that_they_do_not_count_yet(home):
+    start(home)
+    before = pids(home)
+    for _ in range(2):
+        done = emulator(home, "start", EMULATOR_DELAY_OPERATION="3")
+        assert "another EMULATOR_DELAY_OPERATION; stop it first" in done.stderr
+    assert pids(home) == before
 
 
 def test_whoever_stops_reading_is_no_error(home):
