@@ -85,6 +85,7 @@ class Wire:
                 # The other side closed it while it was idle. All requests of a copy may be repeated.
                 connection.close()
                 connection = self._fresh(origin)
+                self.cancel.check()  # it may have been asked for while this one was no connection yet
                 self.resent(len(body or b""))
                 answer = self._send(connection, method, url, headers or {}, body)
             yield answer

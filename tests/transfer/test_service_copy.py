@@ -91,23 +91,22 @@ def test_never_does_not_even_probe(ends) -> None:
 def test_ctrl_c_does_not_wait_for_the_blocks_that_are_queued(ends, monkeypatch) -> None:
     hub, blob = ends
     stuck, asked = threading.Event(), []
-    monkeypatch.setitem(
-        ServiceCopy.__init__.__kwdefaults__, "block", 3000
-    )  # a hundred blocks, three at a time
+    # A hundred blocks, three at a time.
+    monkeypatch.setitem(ServiceCopy.__init__.__kwdefaults__, "block", 3000)
 
     def hang(handler) -> bool:
         if "x-ms-copy-source" in handler.headers and "probe" not in handler.path:
             asked.append(handler.path)
             if len(asked) == 10:
                 os.kill(os.getpid(), signal.SIGINT)
-            stuck.wait(0.1 if len(asked) < 10 else 2)
+            stuck.wait(0.05 if len(asked) < 10 else 20)
         return False
 
     blob.faults.append(hang)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         copy_snapshot(request(hub, blob, "auto"))
-    assert time.monotonic() - started < 1.5  # not even the requests under way are waited for
+    assert time.monotonic() - started < 10  # not even the requests under way are waited for
     stuck.set()
 
 
