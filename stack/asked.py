@@ -1,9 +1,10 @@
 """Questions to Azure that a Reader may ask before anything is rented: cores left by family, SKUs the region
 has, endpoint names, and what this stack's own deployments hold already.
 
-For `make plan` only. A preview asks none of this: it would import Azure's libraries and wait for answers in
-every run, and CI previews often. Reads only. Whatever cannot be asked (no credential, no answer in time) is
-"not checked", with the reason; this module never raises for it and never takes longer than SECONDS.
+`make plan` signs in and waits for the answers. A preview asks with azure-native's own token in threads, while
+the program declares its resources, and waits for a few seconds at most; an `up` does not ask, its preview
+has. Reads only. Whatever cannot be asked (no credential, no answer in time) is "not checked", with the
+reason; this module never raises for it.
 
 Sources: Usages_List, VirtualMachineSizes_List and OnlineDeployments_List of Microsoft.MachineLearningServices
 (learn.microsoft.com/rest/api/azureml), Resources_List (learn.microsoft.com/rest/api/resources). No API says
@@ -17,14 +18,17 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from settings import StackSettings
+from stack.reader import Reader
 
 SECONDS = 20.0
+PREVIEW_SECONDS = 5.0
 ML = "Microsoft.MachineLearningServices"
 ML_API = "2025-12-01"
 RESOURCES_API = "2021-04-01"
@@ -41,6 +45,10 @@ class Asked:
     checks: list[dict[str, Any]] = field(default_factory=list)
 
 
+# An ARM id (or a page's address) and an api-version; what is not there is an empty answer.
+Get = Callable[[str, str], Mapping[str, Any]]
+
+
 @dataclass
 class _Question:
     """`read` fills the answer; `problem` says why it could not."""
@@ -51,36 +59,77 @@ class _Question:
     done: bool = False
 
 
+class Asking:
+    """Questions under way. Daemons: a machine that does not answer must not hold the page."""
+
+    def __init__(self, questions: list[_Question], seconds: float, *, at_once: bool) -> None:
+        self._questions, self._seconds = questions, seconds
+        self._found, self._until = Asked(), time.monotonic() + seconds
+        # One after another where the first may have to sign in for all.
+        parts = [[one] for one in questions] if at_once else [questions]
+        self._threads = [
+            threading.Thread(target=_read_all, args=(part, self._found), daemon=True) for part in parts
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def answer(self) -> Asked:
+        """What has been answered by now or will be in time."""
+        for thread in self._threads:
+            thread.join(max(0.0, self._until - time.monotonic()))
+        found, problems = self._found, dict[str, list[str]]()
+        for one in self._questions:
+            if not one.done:
+                text = one.problem or f"Azure has not answered within {self._seconds:.0f} s"
+                problems.setdefault(text, []).append(one.what)
+        open_ones = [
+            {"what": ", ".join(names), "answer": None, "detail": text} for text, names in problems.items()
+        ]
+        checks = sorted(found.checks, key=lambda check: str(check["what"]))
+        return Asked(found.available, dict(found.used), found.offered, [*checks, *open_ones])
+
+
+@dataclass
+class Unasked:
+    """Nobody could ask, and why."""
+
+    why: str
+
+    def answer(self) -> Asked:
+        return Asked(checks=[{"what": "quota, names and SKUs", "answer": None, "detail": self.why}])
+
+
 def ask(settings: StackSettings, raw: Mapping[str, Any], *, seconds: float = SECONDS) -> Asked:
-    """Everything at once; `raw` is the stack file's configuration, for its `azure-native:` settings."""
-    found = Asked()
+    """Everything, now; `raw` is the stack file's configuration, for its `azure-native:` settings."""
     subscription, why = _subscription(raw)
     if not settings.location or not subscription:
-        why = why or "azure-native:location is not set"
-        found.checks.append({"what": "quota, names and SKUs", "answer": None, "detail": why})
-        return found
-    questions = _questions(settings, subscription)
-    # A daemon: a credential that waits for a machine that does not answer must not hold the page.
-    thread = threading.Thread(target=_read_all, args=(questions, found), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    problems: dict[str, list[str]] = {}
-    for one in questions:
-        if not one.done:
-            text = one.problem or f"Azure has not answered within {seconds:.0f} s"
-            problems.setdefault(text, []).append(one.what)
-    checks = [{"what": ", ".join(names), "answer": None, "detail": text} for text, names in problems.items()]
-    return Asked(found.available, dict(found.used), found.offered, [*found.checks, *checks])
+        return Unasked(why or "azure-native:location is not set").answer()
+    return Asking(_questions(settings, subscription, _signed_in), seconds, at_once=False).answer()
 
 
-def _questions(settings: StackSettings, subscription: str) -> list[_Question]:
+def begin(
+    settings: StackSettings, subscription: str, token: str, *, seconds: float = PREVIEW_SECONDS
+) -> Asking | Unasked:
+    """The same in threads, as whoever `token` is for."""
+    if not token:
+        return Unasked("azure-native has no token: sign in (az login) or set the ARM_* variables")
+    return Asking(_questions(settings, subscription, Reader(token, seconds)), seconds, at_once=True)
+
+
+def _signed_in(target: str, api_version: str) -> Mapping[str, Any]:
+    from providers import arm
+
+    return arm.request("GET", target, api_version, missing_ok=True)
+
+
+def _questions(settings: StackSettings, subscription: str, get: Get) -> list[_Question]:
     scope = f"/subscriptions/{subscription}"
     region = f"{scope}/providers/{ML}/locations/{_plain(settings.location or '')}"
     return [
-        _Question("SKUs of the region", lambda found: _sizes(settings, region, found)),
-        _Question("quota", lambda found: _usages(region, found)),
-        _Question("endpoint names", lambda found: _names(settings, scope, found)),
-        _Question("cores this stack holds", lambda found: _used(settings, scope, found)),
+        _Question("SKUs of the region", lambda found: _sizes(settings, region, found, get)),
+        _Question("quota", lambda found: _usages(region, found, get)),
+        _Question("endpoint names", lambda found: _names(settings, scope, found, get)),
+        _Question("cores this stack holds", lambda found: _used(settings, scope, found, get)),
     ]
 
 
@@ -101,8 +150,8 @@ def _read_all(questions: list[_Question], found: Asked) -> None:
             one.problem = f"the answer could not be read ({type(problem).__name__}: {problem})"
 
 
-def _sizes(settings: StackSettings, region: str, found: Asked) -> None:
-    names = {str(row["name"]).lower() for row in _rows(f"{region}/vmSizes", ML_API)}
+def _sizes(settings: StackSettings, region: str, found: Asked, get: Get) -> None:
+    names = {str(row["name"]).lower() for row in _rows(get, f"{region}/vmSizes", ML_API)}
     found.offered = sorted(names)
     for wanted in sorted({one.instance_type for _, _, one in settings.deployments()}):
         there = wanted.lower() in names
@@ -110,8 +159,8 @@ def _sizes(settings: StackSettings, region: str, found: Asked) -> None:
         found.checks.append({"what": f"{wanted} in {settings.location}", "answer": there, "detail": detail})
 
 
-def _usages(region: str, found: Asked) -> None:
-    found.available = cores_left(_rows(f"{region}/usages", ML_API))
+def _usages(region: str, found: Asked, get: Get) -> None:
+    found.available = cores_left(_rows(get, f"{region}/usages", ML_API))
 
 
 def cores_left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -125,9 +174,9 @@ def cores_left(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return left
 
 
-def _names(settings: StackSettings, scope: str, found: Asked) -> None:
+def _names(settings: StackSettings, scope: str, found: Asked, get: Get) -> None:
     wanted = quote(f"resourceType eq '{ENDPOINTS}'")
-    rows = _rows(f"{scope}/resources?$filter={wanted}", RESOURCES_API)
+    rows = _rows(get, f"{scope}/resources?$filter={wanted}", RESOURCES_API)
     taken = names_taken(rows, settings.location or "")
     own = _workspace(settings, scope).lower() + "/"
     for name in settings.endpoints:
@@ -149,14 +198,14 @@ def names_taken(rows: Iterable[Mapping[str, Any]], region: str) -> dict[str, str
     }
 
 
-def _used(settings: StackSettings, scope: str, found: Asked) -> None:
+def _used(settings: StackSettings, scope: str, found: Asked, get: Get) -> None:
     from serving.errors import UnknownHardwareError
     from serving.quota import reserved
     from serving.skus import find_size
 
     workspace = _workspace(settings, scope)
     for endpoint in settings.endpoints:
-        for row in _rows(f"{workspace}/onlineEndpoints/{endpoint}/deployments", ML_API):
+        for row in _rows(get, f"{workspace}/onlineEndpoints/{endpoint}/deployments", ML_API):
             try:
                 size = find_size(row["properties"]["instanceType"])
             except UnknownHardwareError:
@@ -166,16 +215,14 @@ def _used(settings: StackSettings, scope: str, found: Asked) -> None:
             found.used[size.family] = found.used.get(size.family, 0) + cores
 
 
-def _rows(target: str, api_version: str) -> Iterator[Mapping[str, Any]]:
+def _rows(get: Get, target: str, api_version: str) -> Iterator[Mapping[str, Any]]:
     """Every page of a list; one that is not there is empty."""
-    from providers import arm
-
-    answer = arm.request("GET", target, api_version, missing_ok=True)
+    answer = get(target, api_version)
     while True:
         yield from answer.get("value") or ()
         if not answer.get("nextLink"):
             return
-        answer = arm.request("GET", answer["nextLink"])
+        answer = get(answer["nextLink"], "")
 
 
 def _subscription(raw: Mapping[str, Any]) -> tuple[str, str]:

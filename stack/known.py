@@ -1,13 +1,14 @@
 """What is known about a stack before anything is rented: settings and lock as the plain data that
 `serving.report` judges, and the same page as lines in a preview.
 
-Opens no connection: quota left and names are asked by `stack.asked`, prices come from a file, and what nobody
-has is shown as "not checked" or "unknown". A model that does not fit is a warning and no error: the estimate
-is cautious, and whether to try is the owner's decision.
+Opens no connection: quota left and names are asked by `stack.asked`, which gives them to the page, prices
+come from a file, and what nobody has is shown as "not checked" or "unknown". A model that does not fit is a
+warning and no error: the estimate is cautious, and whether to try is the owner's decision.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,8 +28,22 @@ PRICES = Path(serving.__file__).parent / "data" / "prices.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def say(settings: StackSettings, lock: Lock | None) -> None:
-    """In a preview: the page as one information, each concern as a warning."""
+def say(settings: StackSettings, lock: Lock | None, asking: Any) -> None:
+    """In a preview: the page as one information, each concern as a warning, once Azure has answered.
+
+    Waits in a thread of its own while the resources are being looked at; Pulumi waits for the output.
+    """
+    import pulumi
+
+    async def told() -> bool:
+        _say(settings, lock, await asyncio.to_thread(asking.answer))
+        return True
+
+    pending: pulumi.Input[bool] = told()
+    pulumi.Output.from_input(pending)
+
+
+def _say(settings: StackSettings, lock: Lock | None, answered: Any) -> None:
     import pulumi
 
     from serving.errors import ServingError
@@ -36,7 +51,7 @@ def say(settings: StackSettings, lock: Lock | None) -> None:
 
     name = pulumi.get_stack()
     try:
-        found = page(settings, lock, name)
+        found = page(settings, lock, name, answered)
     except ServingError as problem:  # a price table that cannot be read is no reason not to preview
         pulumi.log.warn(str(problem))
         return

@@ -172,9 +172,21 @@ class TestQuota:
         methods = {row["method"] for row in project.azure.journal()[before:]}
         assert methods == {"GET"}
 
+    def test_a_preview_says_the_same(self, project: Project) -> None:
+        before = len(project.azure.journal())
+        said = project.preview(principal="reader").text
+        for words in (
+            "48 while deployments are replaced, no reserve; 240 are left",
+            "Standard_NC24ads_A100_v4 in northeurope: yes",
+            "endpoint name vllm-local is free: yes: no other endpoint of this subscription has it",
+        ):
+            assert words in said
+        assert {row["method"] for row in project.azure.journal()[before:]} <= {"GET", "HEAD"}
+
     def test_too_little_is_not_enough(self, project: Project) -> None:
         try:
             self.limit(project, 24)
+            assert "warning: quota: standardNCADSA100v4Family" in project.preview().text
             assert "NOT ENOUGH to replace deployments, 24 are left" in command(project, "stack.plan").text
             self.limit(project, 0)
             assert "NOT ENOUGH, 0 are left: ask for quota" in command(project, "stack.plan").text
@@ -185,7 +197,10 @@ class TestQuota:
         """After `up` the name and the cores are the stack's own, and another workspace's problem."""
         try:
             self.limit(project, 48)
+            before = len(project.azure.journal())
             project.up()
+            asked = [row["path"] for row in project.azure.journal()[before:]]
+            assert not [path for path in asked if path.endswith(("/usages", "/vmSizes"))], "its preview asked"
             said = command(project, "stack.plan", principal="reader").text
             assert "24 are left beside the 24 this stack holds" in said
             assert "NOT ENOUGH" not in said
@@ -197,6 +212,88 @@ class TestQuota:
         finally:
             self.limit(project, 240)
             project.destroy()
+
+
+class TestReader:
+    """What a preview asks with: a server of the test's own stands for Azure Resource Manager."""
+
+    @pytest.fixture
+    def reader(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+        from stack.reader import Reader
+
+        class Arm(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                status, body = {
+                    "/metadata/endpoints": (200, {"resourceManager": address + "/"}),
+                    "/pages": (200, {"value": [{"name": "one"}], "nextLink": f"{address}/more"}),
+                    "/more": (200, {"value": [{"authorization": self.headers["Authorization"]}]}),
+                    "/elsewhere": (200, {"value": [], "nextLink": "https://elsewhere.test/more"}),
+                    "/refused": (403, {"error": {"code": "AuthorizationFailed", "message": "no"}}),
+                    "/moved": (302, {}),
+                    "/odd": (200, [1]),
+                }.get(path, (404, {"error": {"code": "NotFound", "message": "no"}}))
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", f"{address}/pages")
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Arm)
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("ARM_METADATA_HOSTNAME", address)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Reader("the-token", 5)
+        server.shutdown()
+        server.server_close()
+
+    def test_pages_are_followed_with_the_token(self, reader: Any) -> None:
+        from stack.asked import _rows
+
+        rows = list(_rows(reader, "/pages", "2025-12-01"))
+        assert rows == [{"name": "one"}, {"authorization": "Bearer the-token"}]
+
+    def test_what_is_not_there_is_empty(self, reader: Any) -> None:
+        assert reader("/nothing", "2025-12-01") == {}
+
+    @pytest.mark.parametrize(
+        ("path", "words"),
+        [
+            ("/refused", "AuthorizationFailed: no"),
+            ("/moved", "HTTP 302"),
+            ("https://elsewhere.test/x", "points to elsewhere.test"),
+        ],
+    )
+    def test_a_refusal_is_a_sentence_and_the_token_goes_nowhere_else(
+        self, reader: Any, path: str, words: str
+    ) -> None:
+        from providers.errors import ProviderError
+
+        with pytest.raises(ProviderError, match=words):
+            reader(path, "")
+
+
+def test_a_preview_waits_for_a_silent_azure_for_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    import yaml
+
+    from settings import load
+    from stack.asked import begin
+
+    raw = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("ARM_METADATA_HOSTNAME", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        asking = begin(load(raw), "00000000-0000-0000-0000-000000000000", "token", seconds=1)
+        assert time.monotonic() - started < 0.5, "the program goes on meanwhile"
+        found = asking.answer()
+    assert time.monotonic() - started < 3
+    assert (found.available, found.offered) == (None, None)
+    assert {check["answer"] for check in found.checks} == {None}
 
 
 def test_an_azure_that_does_not_answer_holds_the_page_for_seconds_only(
