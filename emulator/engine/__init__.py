@@ -15,7 +15,8 @@ From the command line inwards:
     recovery                    what an interrupted run left pending: --import- and --clear-pending-creates
     deployment                  the run: refresh, program, steps, deletions
     planner, cascade, deletions which steps; steps, executor: how they run; journal: what is recorded
-    monitor, requests, hooks    what the program says and is asked; program, program_runner: its process
+    monitor, requests, hooks    what the program says and is asked
+    processes, program          starting processes, the program's first; program_runner: what runs in it
     registry, provider, plugins providers as resources, as calls, as processes; builtin: StackReference
     project, config, secrets    Pulumi.yaml, stack files, passphrase encryption
     backend, checkpoint, state  files, their JSON, its meaning; values, wire, paths, differences: properties

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from .errors import EngineError, Unsupported
 
 BAD_FLAG = 1  # what the CLI exits with
-_COMMANDS = {"preview": ("pre",), "up": ("update",), "refresh": (), "destroy": ("down", "dn")}
+_ALIASES = {"preview": ("pre",), "up": ("update",), "destroy": ("down", "dn"), "output": ("outputs",)}
 # Known to the CLI, refused here: (flag, takes a value)
 _REFUSED = {
     "--policy-pack": True,
@@ -158,37 +159,27 @@ def _operation(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("template", nargs="*", help=argparse.SUPPRESS)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(given: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The parser for these arguments. Commands that they do not name have no flags in it: making those of
+    all takes a tenth of a whole command.
+    """
     parser = _Parser(prog="python -m emulator.engine", description=__doc__, allow_abbrev=False)
     _global(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    def add(name: str, help: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    for name, (help, fill) in _HELP.items():
+        aliases = _ALIASES.get(name, ())
         sub = commands.add_parser(name, help=help, aliases=list(aliases), allow_abbrev=False)
-        sub.set_defaults(command=name)
-        _global(sub)
-        return sub
-
-    helps = {
-        "preview": "show what up would do",
-        "up": "create, update and delete until the stack is what the program says",
-        "refresh": "read what there really is into the state",
-        "destroy": "delete every resource of the stack",
-    }
-    for name, aliases in _COMMANDS.items():
-        _operation(add(name, helps[name], aliases), name)
-    _output_arguments(add("output", "the stack's outputs", ("outputs",)))
-    _export_arguments(add("export", "the stack's state as JSON"))
-    _import_arguments(add("import", "replace the stack's state with an export"))
-    cancel = add("cancel", "remove the locks of a stack whose update was killed")
-    _stack(cancel)
-    cancel.add_argument("name", nargs="?", default="")
-    _flag(cancel, "-y", "--yes")
-    _stack_commands(add("stack", "list, make, choose and remove stacks"))
-    _config_commands(add("config", "the stack's configuration"))
-    add("version", "the version of Pulumi whose behaviour this engine has")
-    add("about", "what this is")
+        if given is None or any(word in given for word in (name, *aliases)):
+            sub.set_defaults(command=name)
+            _global(sub)
+            fill(sub)
     return parser
+
+
+def _cancel_arguments(parser: argparse.ArgumentParser) -> None:
+    _stack(parser)
+    parser.add_argument("name", nargs="?", default="")
+    _flag(parser, "-y", "--yes")
 
 
 def _output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -292,8 +283,32 @@ def _config_commands(parser: argparse.ArgumentParser) -> None:
     _flag(listed, "-j", "--json")
 
 
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    """A command without flags of its own."""
+
+
+_HELP: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "preview": ("show what up would do", partial(_operation, name="preview")),
+    "up": (
+        "create, update and delete until the stack is what the program says",
+        partial(_operation, name="up"),
+    ),
+    "refresh": ("read what there really is into the state", partial(_operation, name="refresh")),
+    "destroy": ("delete every resource of the stack", partial(_operation, name="destroy")),
+    "output": ("the stack's outputs", _output_arguments),
+    "export": ("the stack's state as JSON", _export_arguments),
+    "import": ("replace the stack's state with an export", _import_arguments),
+    "cancel": ("remove the locks of a stack whose update was killed", _cancel_arguments),
+    "stack": ("list, make, choose and remove stacks", _stack_commands),
+    "config": ("the stack's configuration", _config_commands),
+    "version": ("the version of Pulumi whose behaviour this engine has", _nothing),
+    "about": ("what this is", _nothing),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = build_parser(arguments).parse_args(arguments)
     try:
         if getattr(options, "cwd", None):
             _enter(options.cwd)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from . import checkpoint
 from .backend import FileBackend, StackName, open_backend, parse_stack, pulumi_home
 from .config import StackConfig, normalise, parse_value
 from .errors import EngineError, Unsupported
+from .processes import Programs
 from .project import Project, find_project
+from .secrets import manager_for
 
 Arguments = argparse.Namespace
 
@@ -26,9 +30,12 @@ class StackNotFound(EngineError):
 def dispatch(options: Arguments) -> int:
     command = options.command
     if command in ("preview", "up", "refresh", "destroy"):
-        from .operations import operate
+        workspace = Workspace(options)
+        with Programs(workspace.project, command in ("preview", "up") or _run_program(options)) as programs:
+            workspace.warm_up()
+            from .operations import operate  # beside it the program imports the SDK, which takes longer
 
-        return operate(options)
+            return operate(options, workspace, programs)
     if command == "version":
         print(checkpoint.ENGINE_VERSION)
         return 0
@@ -44,6 +51,11 @@ def dispatch(options: Arguments) -> int:
         "config": config,
     }
     return handlers[command](options)
+
+
+def _run_program(options: Arguments) -> bool:
+    given = options.run_program
+    return os.environ.get("PULUMI_RUN_PROGRAM", "").lower() in ("1", "true") if given is None else bool(given)
 
 
 class Workspace:
@@ -81,11 +93,21 @@ class Workspace:
             )
         return found
 
+    @cache  # noqa: B019 (one workspace a command)
     def config(self, name: StackName) -> StackConfig:
         file = getattr(self.options, "config_file", "")
         return StackConfig(
             self.project, Path(file).absolute() if file else self.project.stack_file(name.name)
         )
+
+    def warm_up(self) -> None:
+        """Begin to derive the stack's key, which takes a while beside everything else that starts. Whether it
+        is the right one, and what else is wrong, is said by whoever needs it.
+        """
+        with contextlib.suppress(EngineError):
+            config = self.config(self.stack())
+            if config.salt:
+                manager_for(config.salt).warm_up()
 
     @property
     def _settings(self) -> Path:

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from . import deletions
@@ -58,6 +59,16 @@ class Events(Protocol):
     def diagnostic(self, severity: str, urn: str, message: str) -> None: ...
     def step(self, event: str, step: Step, op: str, internal: bool) -> None: ...
     def failed(self, step: Step, status: str, steps: int) -> None: ...
+
+
+def _every_provider_first(steps: list[RefreshStep]) -> list[Step]:
+    """The first resource of each provider, then the second of each: providers that take long to get going
+    begin at once, and not when the others are done.
+    """
+    groups: dict[str, list[Step]] = {}
+    for step in steps:
+        groups.setdefault(step.provider, []).append(step)
+    return [step for turn in zip_longest(*groups.values()) for step in turn if step is not None]
 
 
 class Source(Protocol):
@@ -449,7 +460,7 @@ class Deployment:
         self._executor = executor = Executor(self, self.options.parallel, ignore_errors=True)
         if self.cancelled:
             executor.stop()
-        await executor.run_group(list(steps))
+        await executor.run_group(_every_provider_first(steps))
         await executor.drain()
         self._rebuild({id(step.old): step for step in steps})
         if self.journal is not None:

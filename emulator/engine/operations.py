@@ -4,9 +4,7 @@ codes.
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
 import sys
 from typing import Any
 
@@ -16,8 +14,7 @@ from .config import has_secure, normalise, parse_value
 from .deployment import Options
 from .display import Display, Look
 from .errors import BadInvocation, EngineError, NoChangesExpected
-from .program import launch
-from .project import interpreter
+from .processes import Programs
 from .secrets import manager_for
 from .session import Outcome, Session, Target
 from .targets import Targets
@@ -28,21 +25,10 @@ _TITLES = {"update": "Updating", "refresh": "Refreshing", "destroy": "Destroying
 _UNCHANGED = {"same", "read", "discard", "read-replacement"}
 
 
-def operate(arguments: Arguments) -> int:
+def operate(arguments: Arguments, workspace: Workspace, programs: Programs) -> int:
     if arguments.template:
         raise EngineError(f"unknown argument {arguments.template[0]!r}: this command takes flags only.")
     kind = _KINDS[arguments.command]
-    workspace = Workspace(arguments)
-    runs_program = kind == "update" or _run_program(arguments)
-    programs = _Programs(workspace, runs_program)
-    programs.prepare()  # first of all: importing the SDK takes longer than anything below
-    try:
-        return _operate(arguments, kind, workspace, programs)
-    finally:
-        programs.close()
-
-
-def _operate(arguments: Arguments, kind: str, workspace: Workspace, programs: _Programs) -> int:
     preview_only = arguments.command == "preview" or bool(getattr(arguments, "preview_only", False))
     skip_preview = bool(getattr(arguments, "skip_preview", False)) and not preview_only
     yes = preview_only or skip_preview or bool(arguments.yes) or _truthy("PULUMI_SKIP_CONFIRMATIONS")
@@ -60,46 +46,30 @@ def _operate(arguments: Arguments, kind: str, workspace: Workspace, programs: _P
         outcome = _run(arguments, target, options, True, programs)
         if outcome.error is not None or preview_only:
             return _conclude(arguments, outcome)
+    programs.prepare()  # while somebody reads
     if not yes and not _confirm(kind):
         raise EngineError(f"confirmation declined, not proceeding with the {_NOUNS[kind]}")
     outcome = _run(arguments, target, options, False, programs)
     return _conclude(arguments, outcome)
 
 
-class _Programs:
-    """Program processes, each started before it is needed."""
-
-    def __init__(self, workspace: Workspace, wanted: bool) -> None:
-        self._project = workspace.project
-        self.wanted = wanted
-        self._ready: subprocess.Popen[bytes] | None = None
-
-    def prepare(self) -> None:
-        if self.wanted and self._ready is None:
-            self._ready = launch(interpreter(self._project), self._project.working_directory)
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        self.prepare()
-        ready, self._ready = self._ready, None
-        return ready
-
-    def close(self) -> None:
-        if self._ready is not None:
-            self._ready.kill()
-            self._ready.wait()
-
-
 def _run(
-    arguments: Arguments, target: Target, options: Options, preview: bool, programs: _Programs
+    arguments: Arguments, target: Target, options: Options, preview: bool, programs: Programs
 ) -> Outcome:
     options.preview = preview
     sink = _sink(arguments, target, options)
-    sink.start()
+    started = []
+
+    def ready() -> None:
+        started.append(True)
+        sink.start()
+
     try:
-        session = Session(target, options, [sink], arguments.event_log, programs.take())
+        session = Session(target, options, [sink], arguments.event_log, programs.take(), ready)
         return session.run()
     finally:
-        sink.finish()
+        if started:
+            sink.finish()
 
 
 def _sink(arguments: Arguments, target: Target, options: Options) -> Any:
@@ -148,10 +118,6 @@ def _target(arguments: Arguments, workspace: Workspace, kind: str, checks: bool)
             f"{name.name}`."
         )
     config = workspace.config(name)
-    if config.salt:
-        # The key is derived beside everything else; whether it is the right one is checked before anything
-        # runs.
-        manager_for(config.salt).warm_up()
     for pair in arguments.config:
         key, separator, value = pair.partition("=")
         if not separator:
@@ -165,9 +131,8 @@ def _target(arguments: Arguments, workspace: Workspace, kind: str, checks: bool)
     if not config.salt and not _has_state_secrets(workspace, name):
         _ensure_salt(config)
     config.apply_project(checks and not arguments.skip_config_validation)
-    if config.salt:
-        manager_for(config.salt).check()
-    return Target(workspace.project, workspace.backend, name, config, arguments.message)
+    check = manager_for(config.salt).check if config.salt else lambda: None
+    return Target(workspace.project, workspace.backend, name, config, arguments.message, check)
 
 
 def _has_state_secrets(workspace: Workspace, name: Any) -> bool:
@@ -233,11 +198,6 @@ def _parallel(given: int) -> int:
         return int(os.environ.get("PULUMI_PARALLEL", "0")) or 4 * (os.cpu_count() or 1)
     except ValueError as error:
         raise EngineError("PULUMI_PARALLEL must be a number.") from error
-
-
-def _run_program(arguments: argparse.Namespace) -> bool:
-    given = arguments.run_program
-    return _truthy("PULUMI_RUN_PROGRAM") if given is None else bool(given)
 
 
 def _truthy(name: str) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .backend import pulumi_home
 from .errors import EngineError, Unsupported
+from .processes import guarded
 from .protocol import CHANNEL_OPTIONS, grpc
 
 DYNAMIC = "pulumi-python"
@@ -57,12 +58,6 @@ def _cached(name: str, version: str, executable: str) -> str | None:
             numbers = tuple(int(number) for number in re.findall(r"\d+", have))
             candidates.append((have == version, numbers, str(folder / executable)))
     return max(candidates)[2] if candidates else None
-
-
-def guarded(command: list[str]) -> list[str]:
-    """The command, made to end when its parent is killed (util-linux's setpriv; without it, as it is)."""
-    setpriv = shutil.which("setpriv", path="/usr/bin:/bin")
-    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 
 
 class PluginProcess:

@@ -1,7 +1,7 @@
 """Running the user's program: a Python process that has been started before it is needed.
 
 Importing the SDK takes longer than everything the engine does to get ready, so the process is started first
-and is told afterwards, on its standard input, where the engine listens and what to run.
+(processes.py) and is told afterwards, on its standard input, where the engine listens and what to run.
 
 Before an update that refreshes, the program is told at once (`begin`), and imports what it needs while the
 resources are read. Nothing of that can be seen: its registrations wait for the refresh to be over, because
@@ -18,30 +18,15 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from .deployment import Deployment
 from .errors import Bail
 from .monitor import Monitor
-from .plugins import guarded
 from .runinfo import RunInfo
 
-RUNNER = Path(__file__).with_name("program_runner.py")
 _SHOWN_ALREADY = 32  # the exit code that says: the error has been logged through the engine
 _END_SECONDS = 5.0
-
-
-def launch(interpreter: str, folder: Path) -> subprocess.Popen[bytes]:
-    """Start an interpreter that loads the SDK and waits for instructions."""
-    return subprocess.Popen(
-        guarded([interpreter, "-u", str(RUNNER)]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=folder,
-        start_new_session=True,
-    )
 
 
 class Program:

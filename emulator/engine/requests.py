@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlparse
@@ -211,12 +212,19 @@ def source_of(request: Any, root: Path) -> tuple[str, list[str]]:
 
 
 def _position(raw: Any, root: Path) -> str:
-    parsed = urlparse(raw.uri)
-    if parsed.scheme != "file" or not parsed.path.startswith("/") or raw.line < 0:
+    file = _in_project(raw.uri, root)
+    if not file or raw.line < 0:
         return ""
-    relative = quote(os.path.relpath(unquote(parsed.path), root))
     column = f",{raw.column}" if raw.column else ""
-    return f"project:///{relative}#{raw.line}{column}"
+    return f"{file}#{raw.line}{column}"
+
+
+@cache  # every resource comes with a whole stack of the same few files
+def _in_project(uri: str, root: Path) -> str:
+    parsed = urlparse(uri)
+    if parsed.scheme != "file" or not parsed.path.startswith("/"):
+        return ""
+    return f"project:///{quote(os.path.relpath(unquote(parsed.path), root))}"
 
 
 def construct_request(request: Any, options: Any, goal: Goal, properties: Properties, info: RunInfo) -> Any:

@@ -41,13 +41,14 @@ _KINDS = {"update": "update", "refresh": "refresh", "destroy": "destroy"}
 
 @dataclass
 class Target:
-    """What the command works on."""
+    """What the command works on. `check` raises for a wrong passphrase, and takes a while."""
 
     project: Project
     backend: FileBackend
     stack: StackName
     config: StackConfig
     message: str = ""
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -73,7 +74,9 @@ def packages_of(python: str) -> list[Path]:
 
 
 class Session:
-    """`sinks` get every event. `program` is a process started ahead of time, or None."""
+    """`sinks` get every event; `ready` is called before there are any, when nothing speaks against the run.
+    `program` is a process started ahead of time, or None.
+    """
 
     def __init__(
         self,
@@ -82,12 +85,14 @@ class Session:
         sinks: list[Callable[..., None]],
         event_log: str = "",
         program: subprocess.Popen[bytes] | None = None,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.target = target
         self.options = options
         self._sinks = sinks
         self._event_log = event_log
         self._program = program
+        self._ready = ready
         self._interrupts = 0
         self._telling: asyncio.Future[None] | None = None  # providers being told of the interrupt
 
@@ -111,12 +116,17 @@ class Session:
     async def _deploy(self, stream: EventStream) -> Outcome:
         target, options = self.target, self.options
         started = time.time()
-        base = target.backend.snapshot(target.stack)
+        try:
+            base = target.backend.snapshot(target.stack)
+            info = self._run_info()
+        except EngineError:
+            target.check()  # a wrong passphrase explains it better
+            raise
         manager = self._manager(base)
         server = grpc.aio.server(options=CHANNEL_OPTIONS)
         callbacks = Callbacks()
         port = server.add_insecure_port("127.0.0.1:0")
-        info = self._run_info(f"127.0.0.1:{port}")
+        info.monitor = info.engine = f"127.0.0.1:{port}"
         info.debug = stream.debug
         registry, find = self._registry(stream, info)
         hooks = Hooks(callbacks, options.preview, stream.diagnostic)
@@ -144,6 +154,7 @@ class Session:
         self._warm(registry, base)
         if isinstance(deployment.source, Program) and options.kind == "update" and options.refresh:
             deployment.source.begin()
+        await self._check(deployment)
         self._watch_signals(deployment, stream)
         outcome = await self._carry_out(deployment, stream, started)
         await callbacks.close()
@@ -152,6 +163,19 @@ class Session:
         if not options.preview:
             self._add_history(started, outcome)
         return outcome
+
+    async def _check(self, deployment: Deployment) -> None:
+        """See whether the passphrase is right. Plugins and program have been started beside it, but not one
+        call was made and nothing has been said.
+        """
+        try:
+            await asyncio.to_thread(self.target.check)
+        except EngineError:
+            if deployment.source is not None:
+                await deployment.source.stop()
+            await deployment.registry.close()
+            raise
+        self._ready()
 
     def _serve(
         self,
@@ -224,7 +248,7 @@ class Session:
 
         return manager
 
-    def _run_info(self, address: str) -> RunInfo:
+    def _run_info(self) -> RunInfo:
         project, config = self.target.project, self.target.config
         return RunInfo(
             project=project.name,
@@ -236,8 +260,6 @@ class Session:
             secret_keys=config.secret_keys,
             preview=self.options.preview,
             parallel=self.options.parallel,
-            monitor=address,
-            engine=address,
         )
 
     def _registry(self, stream: EventStream, info: RunInfo) -> tuple[Registry, list[Any]]:
