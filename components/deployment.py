@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from components import progress
+from components import adoption, progress
 from components.bodies import arm
 from components.online_endpoint import OnlineEndpoint
 from components.rollout import Server
@@ -55,7 +55,8 @@ class SmokeTestArgs:
 class DeploymentArgs:
     """`body` is ARM's `ManagedOnlineDeployment` in ARM's own names, without `environmentId` and `model`.
 
-    `deployment_id` is the ARM id that follows from the names. Without `smoke_test` nothing is asked.
+    `deployment_id` is the ARM id that follows from the names. Without `smoke_test` nothing is asked; without
+    `instance_count` it is one, or what a server that is taken over has.
     """
 
     server: Server
@@ -68,7 +69,7 @@ class DeploymentArgs:
     environment_id: pulumi.Input[str] | None
     auth_mode: str
     private: bool
-    instance_count: int = 1
+    instance_count: int | None = 1
     model_id: pulumi.Input[str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     autoscaled: bool = False
@@ -97,12 +98,12 @@ class Deployment(pulumi.ComponentResource):
             workspace_name=args.workspace_name,
             location=args.location,
             properties=arm(args.body, {"environmentId": args.environment_id, "model": args.model_id}),
-            sku=arm({"name": "Default", "capacity": args.instance_count}),
+            sku=arm({"name": "Default", "capacity": args.instance_count or 1}),
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[args.endpoint.resource, *args.depends_on],
-                ignore_changes=["sku.capacity"] if args.autoscaled else None,
+                ignore_changes=_ignored(args) or None,
                 replace_on_changes=REPLACED if server.fixed else None,
                 # The name is taken until the old one is gone; azure-native says so only for what it
                 # replaces itself.
@@ -134,3 +135,11 @@ class Deployment(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
             **vars(test),
         )
+
+
+def _ignored(args: DeploymentArgs) -> list[str]:
+    scaled = ["sku.capacity"] if args.autoscaled else []
+    if not args.server.adopted:
+        return scaled
+    counted = args.instance_count is not None
+    return list(dict.fromkeys([*scaled, *adoption.deployment(args.body, args.tags, counted=counted)]))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pulumi
 
+from components import adoption
 from components.bodies import arm
 from components.workspace import created_at
 from providers.endpoint_key import EndpointKey
@@ -68,7 +69,10 @@ class OnlineEndpoint(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(args.depends_on),
-                ignore_changes=IGNORED,
+                ignore_changes=[
+                    *IGNORED,
+                    *(adoption.endpoint(args.body, args.tags) if args.import_id else ()),
+                ],
                 import_=args.import_id,
             ),
         )

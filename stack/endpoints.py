@@ -51,7 +51,7 @@ class NamedData:
     """A registered data asset; its id follows from names, so that a server's hash can hold it."""
 
     asset_id: str
-    resource: pulumi.Resource
+    resource: pulumi.Resource | None
 
 
 @dataclass
@@ -94,9 +94,7 @@ def _endpoint(
     for key in wanted.deployments:
         # With what the product chooses for values that were left out; the plan explains each.
         deployment = fitted_one(context.settings, models.lock, name, key).deployment
-        model = models.of(name, key, deployment)
-        environment = environments.of(name, key, deployment)
-        built.served[key] = _deployment(platform, built, key, deployment, model, environment)
+        built.served[key] = _deployment(platform, models, environments, built, key, deployment)
     if built.served:
         built.traffic = _traffic(name, built)
     return built
@@ -104,11 +102,11 @@ def _endpoint(
 
 def _deployment(
     platform: Platform,
+    models: Models,
+    environments: Environments,
     built: BuiltEndpoint,
     key: str,
     wanted: DeploymentSettings,
-    model: NamedModel | None,
-    environment: NamedEnvironment | None,
 ) -> Served:
     context = platform.context
     variables = vllm_arguments.variables(context.settings, wanted)
@@ -121,6 +119,10 @@ def _deployment(
         data_ids={name: asset.asset_id for name, asset in collected.items()},
     )["properties"]
     autoscale = wanted.autoscale or context.settings.autoscale
+    where = (built.name, key, wanted)
+    # What a server that is taken over runs with is registered already.
+    keep = bool(wanted.import_)
+    model, environment = models.of(*where, register=not keep), environments.of(*where, register=not keep)
     content = {
         "body": {name: value for name, value in body.items() if name not in IN_PLACE},
         "model": model and model.identity,
@@ -128,6 +130,10 @@ def _deployment(
     }
     rollout = wanted.rollout or context.settings.rollout
     named = server(key, content, rollout=rollout, import_=wanted.import_, prefix=f"{built.name}-")
+    if keep and not named.adopted:
+        model, environment = models.of(*where), environments.of(*where)
+    if wanted.import_ is True:
+        _say_hash(built.name, key, named)
     deployment = Deployment(
         named.logical,
         DeploymentArgs(
@@ -140,16 +146,28 @@ def _deployment(
             model_id=model.model_id if model else None,
             auth_mode=built.settings.auth_mode,
             private=built.settings.public_network_access == "Disabled",
-            instance_count=wanted.instance_count or (autoscale.minimum if autoscale else 1),
+            instance_count=wanted.instance_count or (autoscale.minimum if autoscale else None),
             tags=context.tags(wanted.tags),
             autoscaled=bool(autoscale and autoscale.enabled),
             smoke_test=_smoke_test(platform, wanted, short_hash([content, body])),
-            depends_on=[*platform.deploy_ready, *(asset.resource for asset in collected.values())],
+            depends_on=[
+                *platform.deploy_ready,
+                *(asset.resource for asset in collected.values() if asset.resource),
+            ],
         ),
     )
     if autoscale:
         _autoscale(platform, named, deployment, autoscale)
     return Served(named, deployment, environment, model)
+
+
+def _say_hash(endpoint: str, key: str, named: Server) -> None:
+    """Taken over for good, a server is changed in place; with its hash, a change is rolled."""
+    pulumi.log.info(
+        f"vllm-azureml:endpoints.{endpoint}.deployments.{key}.import_: is taken over as it is. Write "
+        f'`import_: "{named.hash}"` once it is: then the first change that makes a different server is '
+        "rolled like any other instead of changing this one in place."
+    )
 
 
 def _placed(platform: Platform) -> dict[str, Any]:
@@ -166,6 +184,10 @@ def _data_assets(
     """What the data collector writes to, by collection; the asset stays when the server rolls."""
     found = {}
     for collection, asset in data_assets(endpoint, key, wanted).items():
+        asset_id = platform.context.asset_id("data", asset.name, asset.version)
+        if wanted.import_:  # registered by whoever made the deployment
+            found[collection] = NamedData(asset_id, None)
+            continue
         made = DataAsset(
             f"{asset.name}-{asset.version}",
             DataAssetArgs(
@@ -176,7 +198,6 @@ def _data_assets(
                 body=asset.body["properties"],
             ),
         )
-        asset_id = platform.context.asset_id("data", asset.name, asset.version)
         found[collection] = NamedData(asset_id, made)
     return found
 

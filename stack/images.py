@@ -65,8 +65,13 @@ class Environments:
         for name, environment in self.platform.context.settings.environments.items():
             self._register(name, environment)
 
-    def of(self, endpoint: str, key: str, deployment: Deployment) -> NamedEnvironment | None:
-        """The environment of one deployment, registered if it is this stack's."""
+    def of(
+        self, endpoint: str, key: str, deployment: Deployment, *, register: bool = True
+    ) -> NamedEnvironment | None:
+        """The environment of one deployment, registered if it is this stack's.
+
+        Without `register` only its identity counts: a server that is taken over has an environment.
+        """
         context = self.platform.context
         found = environment_of(context.settings, deployment)
         if found is None:
@@ -77,9 +82,9 @@ class Environments:
         name, environment = found
         key_image = image_of(context.settings, environment.image)
         # Deployments that only name an image of this stack share an environment of that name.
-        return self._register(name or key_image or f"{endpoint}-{key}", environment)
+        return self._register(name or key_image or f"{endpoint}-{key}", environment, register=register)
 
-    def _register(self, name: str, environment: Environment) -> NamedEnvironment:
+    def _register(self, name: str, environment: Environment, *, register: bool = True) -> NamedEnvironment:
         context = self.platform.context
         key = image_of(context.settings, environment.image)
         image = self.images[key] if key else NamedImage(environment.image or "", environment.image or "")
@@ -89,6 +94,8 @@ class Environments:
         plain = environment_body(named, image=image.identity, context_uri="" if built else None)
         identity = short_hash([plain, built])
         version = environment.version or identity
+        if not register:
+            return NamedEnvironment("", f"{name}:{identity}", image.reference)
         if (name, version) not in self._versions:
             body = environment_body(named, image=image.reference or None)["properties"]
             made = EnvironmentVersion(

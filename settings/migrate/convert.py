@@ -23,10 +23,7 @@ class Conversion:
 def convert(found: Found, options: argparse.Namespace) -> Conversion:
     """One stack of everything the folder holds."""
     cleaner = Cleaner(options.project)
-    assets = {
-        "models": _assets(found.files["model"], cleaner.model),
-        "environments": _assets(found.files["environment"], cleaner.environment),
-    }
+    assets = {"models": {}, "environments": {}} if options.adopt else _registered(found, cleaner)
     endpoints = _endpoints(found, cleaner, options)
     for kind, field_name in (("models", "model"), ("environments", "environment")):
         _versions(assets[kind], endpoints, field_name, cleaner)
@@ -39,7 +36,30 @@ def convert(found: Found, options: argparse.Namespace) -> Conversion:
         f"{path.name} is neither endpoint, deployment, environment nor model; not read"
         for path in found.skipped
     ]
+    if options.adopt:
+        skipped += [
+            f"{file.path.name} is not read: what runs has it registered, and the deployments refer to it"
+            for file in [*found.files["model"], *found.files["environment"]]
+        ]
     return Conversion(config, [*cleaner.notes, *skipped])
+
+
+def _registered(found: Found, cleaner: Cleaner) -> dict[str, dict[str, Any]]:
+    return {
+        "models": _assets(found.files["model"], cleaner.model),
+        "environments": _assets(found.files["environment"], cleaner.environment),
+    }
+
+
+def _adopted(deployment: dict[str, Any], cleaner: Cleaner) -> None:
+    """What a running deployment names is registered: az ml did that before it made the deployment."""
+    for key in ("model", "environment"):
+        asset = deployment.get(key)
+        if isinstance(asset, dict) and asset.get("name") and asset.get("version"):
+            deployment[key] = f"azureml:{asset['name']}:{asset['version']}"
+            cleaner.notes.append(
+                f"the {key} of {deployment['name']} is registered already and became {deployment[key]}"
+            )
 
 
 def _platform(options: argparse.Namespace) -> dict[str, Any]:
@@ -106,6 +126,8 @@ def _endpoints(found: Found, cleaner: Cleaner, options: argparse.Namespace) -> d
                 f"{file.path}: there are two files for {key} of {name}. Leave one of them in the folder."
             )
         body = cleaner.deployment({**file.body, "name": key, "endpoint_name": name}, file.path)
+        if options.adopt:
+            _adopted(body, cleaner)
         endpoints[name]["deployments"][key] = {**body, **_fixed(key, adopted, cleaner), **adopted}
     for name, endpoint in endpoints.items():
         _traffic(name, endpoint, cleaner, options.adopt)

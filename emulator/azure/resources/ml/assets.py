@@ -31,8 +31,9 @@ class Container(MlType):
 class Version(MlType):
     """A version; making the first one makes its container."""
 
-    name_pattern = r"[A-Za-z0-9][\w.-]{0,49}"
-    name_rule = "1 to 50 letters, digits, hyphens, underscores and periods"
+    # azure-ai-ml registers anonymous environments under 64 hexadecimal digits; the true limit is unverified.
+    name_pattern = Container.name_pattern
+    name_rule = Container.name_rule
     immutable: tuple[str, ...] = ()
     own_immutability = True
     makes_parent = True
