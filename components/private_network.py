@@ -125,7 +125,7 @@ class PrivateNetwork(pulumi.ComponentResource):
                 opts=self._child,
             )
             if args.link_zones:
-                privatedns.VirtualNetworkLink(
+                link = privatedns.VirtualNetworkLink(
                     f"{name}-{zone}",
                     virtual_network_link_name=args.name,
                     private_zone_name=made.name,
@@ -135,7 +135,10 @@ class PrivateNetwork(pulumi.ComponentResource):
                     virtual_network=privatedns.SubResourceArgs(id=self.network_id),
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[made]),
                 )
-            ids.append(made.id)
+                # Whoever waits for a zone waits until names in the network resolve by it.
+                ids.append(pulumi.Output.all(made.id, link.id).apply(lambda both: both[0]))
+            else:
+                ids.append(made.id)
         return ids
 
 
