@@ -61,7 +61,7 @@ def advice_lines(answer: Answer) -> list[str]:
     if advice.tensor_parallel_size and advice.tensor_parallel_size != answer.estimate.tensor_parallel_size:
         lines.append(f"fits with --tensor-parallel-size {advice.tensor_parallel_size}")
     if advice.sku:
-        order = "cheapest" if advice.by_price else "smallest (prices unknown)"
+        order = "cheapest" if advice.sku.hourly is not None else "smallest (prices unknown)"
         size = advice.sku.tensor_parallel_size
         lines.append(f"{order} SKU that fits: {advice.sku.sku.name} with --tensor-parallel-size {size}")
     return lines or ["nothing in the table of SKUs makes it fit"]

@@ -172,6 +172,12 @@ def _problems(name: str, raw: Any) -> list[str]:
         found.append(f"commit {raw.get('commit')!r} is not 40 hexadecimal digits")
     if not isinstance(raw.get("config"), Mapping):
         found.append("has no config facts")
+    for name in ("allow_patterns", "ignore_patterns"):
+        patterns = raw.get(name)
+        if patterns is not None and not (
+            isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)
+        ):
+            found.append(f"{name} is {patterns!r}, not a list of patterns")
     files = raw.get("files")
     if not isinstance(files, Mapping) or not files:
         return [*found, "has no files"]

@@ -28,7 +28,7 @@ from typing import Any
 
 from serving import probes
 from serving.concurrency import Concurrency, concurrency
-from serving.cost import PriceTable, Total, cost
+from serving.cost import Cost, PriceTable, Total, cost
 from serving.defaults import default_batch
 from serving.errors import BadArgumentsError, UnknownHardwareError
 from serving.estimate import BORDERLINE, NO
@@ -234,6 +234,7 @@ def _sequences(one: Mapping[str, Any], args: VllmArgs | None) -> int | None:
 
 def lines(found: StackReport) -> Iterable[str]:
     """The page as plain lines, for a preview's output; `StackReport.warnings` are said beside it."""
+    yield summary(found)
     for one in found.deployments:
         yield one.name
         yield from (f"  {line}" for line in deployment_lines(one))
@@ -253,6 +254,7 @@ def deployment_lines(one: DeploymentReport) -> Iterable[str]:
     yield f"runs on: {one.hardware}"
     yield f"vLLM arguments: {one.arguments or '(none)'}"
     yield fit_line(one)
+    yield from memory_lines(one)
     yield from (f"advice: {line}" for line in _advice(one))
     yield startup_line(one)
     if one.limits is not None:
@@ -274,19 +276,40 @@ def fit_line(one: DeploymentReport) -> str:
         return "fit: not looked at, vLLM would not start with these arguments"
     if one.answer is None:
         return f"fit: unknown, {one.unknown_because}"
-    found = one.answer.estimate
-    if found.kv_gib is None:
-        return f"fit: {found.verdict}: {'; '.join(found.why)}"
-    return (
-        f"fit: {found.verdict}: weights {found.weights_gib:.1f} + activations {found.activation_gib:.1f} of"
-        f" {found.budget_gib:.1f} GiB, KV cache {found.kv_gib:.1f} GiB = {found.kv_tokens:,} tokens"
-        + (
-            f", {found.max_concurrency:.1f} requests of {found.max_model_len:,}"
-            if found.max_concurrency
-            else ""
-        )
-        + ("" if found.verdict == "fits" else f". {'; '.join(found.why)}")
+    return f"fit: {one.answer.estimate.verdict}: {'; '.join(one.answer.estimate.why)}"
+
+
+def memory_lines(one: DeploymentReport) -> Iterable[str]:
+    """What takes a GPU's memory, and what the cache then holds; nothing where that is unknown."""
+    found = one.answer.estimate if one.answer is not None and not one.problems else None
+    if found is None or found.kv_gib is None:
+        return
+    other = (found.non_torch_gib or 0.0) + (found.cudagraph_gib or 0.0)
+    yield (
+        f"memory of a GPU: {found.budget_gib:.1f} of {found.total_gib:.1f} GiB to use = weights"
+        f" {found.weights_gib:.1f} + activation peak {found.activation_gib:.1f} + other {other:.1f}"
+        f" + KV cache {found.kv_gib:.1f}"
     )
+    if found.kv_tokens:
+        requests = f", {found.max_concurrency:.1f} requests of {found.max_model_len:,} at once"
+        yield f"KV cache: {found.kv_tokens:,} tokens{requests if found.max_concurrency else ''}"
+
+
+def summary(found: StackReport) -> str:
+    """The page in one line: what a person wants to know first."""
+    fits = [
+        one.answer.estimate.verdict if one.answer else "no" if one.problems else "unknown"
+        for one in found.deployments
+    ]
+    worst = next((verdict for verdict in (NO, BORDERLINE, "unknown", "fits") if verdict in fits), "unknown")
+    left = [one.enough for one in found.shortfalls]
+    quota = "NOT ENOUGH" if False in left else "enough" if left and None not in left else "not checked"
+    answers = [one.get("answer") for one in found.checks]
+    asked = "NO" if False in answers else "yes" if answers and None not in answers else "not checked"
+    monthly = found.total.monthly
+    price = "unknown" if monthly is None else f"{monthly:,.0f} {found.currency or ''} a month".strip()
+    model = {NO: "does not fit", BORDERLINE: "is borderline", "unknown": "may fit or not"}.get(worst, "fits")
+    return f"the model {model}, quota {quota}, SKUs there and names free {asked}, cost {price}"
 
 
 def startup_line(one: DeploymentReport) -> str:
@@ -314,7 +337,7 @@ def _quota_left(need: FamilyNeed, left: Shortfall) -> str:
         return "what the subscription has was not checked"
     have = f"{left.available} are left" + (f" beside the {left.used} this stack holds" if left.used else "")
     if left.enough:
-        return have
+        return f"{have}, enough"
     if left.available + left.used >= need.maximum:
         return (
             f"NOT ENOUGH to replace deployments, {have}: ask for quota, or set rollout: recreate, which"
@@ -327,9 +350,19 @@ def cost_lines(found: StackReport) -> Iterable[str]:
     money = found.currency or ""
     for one in found.total.costs:
         if one.hourly is None:
-            yield f"{one.name}: unknown, no price of {one.sku} in {found.region} (python -m serving.prices)"
+            yield (
+                f"{one.name}: unknown, no price of {one.sku} in {found.region}"
+                f" (python -m serving.prices --region {found.region or 'REGION'})"
+            )
         else:
             yield f"{one.name}: {one.hourly:.2f} {money} an hour, {one.monthly:,.0f} a month"
+    endpoints: dict[str, list[Cost]] = {}
+    for one in found.total.costs:
+        endpoints.setdefault(one.name.rpartition("/")[0], []).append(one)
+    for name, parts in endpoints.items():
+        if len(parts) > 1 and all(part.hourly is not None for part in parts):
+            hourly, monthly = (sum(getattr(part, what) for part in parts) for what in ("hourly", "monthly"))
+            yield f"{name}: {hourly:.2f} {money} an hour, {monthly:,.0f} a month"
     if found.total.hourly is not None and found.total.monthly is not None:
         yield f"stack: {found.total.hourly:.2f} {money} an hour, {found.total.monthly:,.0f} a month"
     else:
@@ -353,6 +386,9 @@ def show(found: StackReport) -> None:
     from serving.fit_table import COLOURS
 
     console = Console()
+    console.print(
+        f"[bold]{found.stack}[/] in {found.region or 'no region'}: {summary(found)}", highlight=False
+    )
     for one in found.deployments:
         verdict = one.answer.estimate.verdict if one.answer else "no" if one.problems else "unknown"
         told = [*(f"problem: {text}" for text in one.problems), *(f"warning: {t}" for t in one.warnings)]

@@ -173,6 +173,8 @@ def _unlocked(settings: StackSettings, deployment: Deployment, lock: Lock | None
     if not model.huggingface:
         return f"{model.path} is not locked: python -m serving.fit answers for its config.json"
     command = f"make lock STACK={stack} asks the hub and writes it down"
+    if lock is None and downloaded(settings, deployment) is not None:
+        return f"there is no {settings.lock}, and the container takes what the hub has then: {command}"
     if lock is None:
         return f"there is no {settings.lock}, so `up` takes what the hub has then: {command}"
     reason = lock.unlocked.get(key(model.huggingface, model.revision))

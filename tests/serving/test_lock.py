@@ -85,6 +85,8 @@ class TestReading:
             ({"files": {"a": {"size": 1}}}, "neither a sha256 nor a git_blob"),
             ({"weights_bytes": 1}, "is not the sum of its safetensors files"),
             ({"revision": "v2"}, "its name is not"),
+            ({"allow_patterns": 5}, "allow_patterns is 5, not a list of patterns"),
+            ({"ignore_patterns": ["*.md", None]}, "ignore_patterns is ['*.md', None], not a list"),
         ],
     )
     def test_an_entry_that_says_too_little(self, tmp_path, change, words) -> None:

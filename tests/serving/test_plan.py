@@ -227,8 +227,9 @@ class TestReport:
     def test_the_dev_stack(self) -> None:
         text = page()
         for words in (
-            "fit: fits: weights 15.3",
-            "405,440 tokens, 9.9 requests of 40,960",
+            "fit: fits: one request of 40960 tokens needs",
+            "GiB to use = weights 15.3 + activation peak 1.4 + other 0.5 + KV cache 55.7",
+            "KV cache: 405,440 tokens, 9.9 requests of 40,960 at once",
             "time to ready: 202 to 344 s",
             "429 beyond 32 in flight (2 x 16 x 1)",
             "standardNCADSA100v4Family: 24 cores, 48 while deployments are replaced, no reserve; what the"
@@ -236,6 +237,24 @@ class TestReport:
             "cost\n  vllm-private/current: unknown, no price of Standard_NC24ads_A100_v4 in westeurope",
         ):
             assert words in text
+
+    def test_one_line_says_it_all(self) -> None:
+        assert page().startswith(
+            "the model fits, quota not checked, SKUs there and names free not checked, cost unknown"
+        )
+        assert page(config=None).startswith("the model may fit or not")
+        assert page(instance_type="Standard_NV36ads_A10_v5").startswith("the model does not fit")
+        other = {**DEV, "deployment": "next", "vllm_args": "--port 1"}
+        checks = [{"what": "endpoint name", "answer": True}]
+        stack = {"region": "westeurope", "deployments": [DEV, other], "checks": checks}
+        found = report(stack, prices=TestCost.TABLE, available_cores={"standardNCADSA100v4Family": 500})
+        text = "\n".join(lines(found))
+        assert text.startswith(
+            "the model does not fit, quota enough, SKUs there and names free yes, cost 6,570 EUR a month"
+        )
+        assert "\n  vllm-private: 9.00 EUR an hour, 6,570 a month" in text
+        short = report(stack, available_cores={"standardNCADSA100v4Family": 5})
+        assert "quota NOT ENOUGH" in "\n".join(lines(short))
 
     def test_without_a_lock_it_says_what_it_cannot_know(self) -> None:
         text = page(config=None, weights_bytes=None)

@@ -86,7 +86,8 @@ class TestPreview:
         for words in (
             f"model: {QWEN3}, commit {COMMIT}, 16.38 GB",
             "runs on: 1 x Standard_NC24ads_A100_v4 (1 x A100 80GB each)",
-            "fit: fits: weights 15.3",
+            "fit: fits: one request of 40960 tokens needs",
+            "GiB to use = weights 15.3 + activation peak 1.4 + other 0.5 + KV cache 55.7",
             "time to ready: 202 to 344 s",
             "24 cores, 48 while deployments are replaced",
             "what the subscription has was not checked",
