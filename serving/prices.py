@@ -40,23 +40,23 @@ def fetch(url: str) -> Mapping[str, Any]:
     return found
 
 
-def query(region: str, currency: str, names: Iterable[str]) -> str:
+def query(region: str, currency: str, names: Iterable[str], api: str = API) -> str:
     either = " or ".join(f"armSkuName eq '{name}'" for name in names)
     wanted = (
         f"serviceName eq 'Virtual Machines' and priceType eq 'Consumption' and armRegionName eq '{region}'"
     )
-    return f"{API}?{urlencode({'currencyCode': currency, '$filter': f'{wanted} and ({either})'})}"
+    return f"{api}?{urlencode({'currencyCode': currency, '$filter': f'{wanted} and ({either})'})}"
 
 
-def read_region(region: str, currency: str, ask: Fetch = fetch) -> dict[str, float]:
+def read_region(region: str, currency: str, ask: Fetch = fetch, api: str = API) -> dict[str, float]:
     """SKU to price an hour: Linux, pay as you go. SKUs the region does not price are absent."""
     names = list(skus())
     found: dict[str, float] = {}
     for start in range(0, len(names), 10):  # ten names a question keep the address short
-        url: str | None = query(region, currency, names[start : start + 10])
+        url: str | None = query(region, currency, names[start : start + 10], api)
         while url:
             page = ask(url)
-            items = page.get("Items")
+            items = page.get("Items") if isinstance(page, Mapping) else None
             if not isinstance(items, list):
                 raise ServingError(f"the price API's answer has no Items: {url}. Prices stay as they were.")
             found |= linux_prices(items)
@@ -84,15 +84,25 @@ def linux_prices(items: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return found
 
 
-def update(path: Path, region: str, currency: str, today: str, ask: Fetch = fetch) -> int:
+def update(path: Path, region: str, currency: str, today: str, ask: Fetch = fetch, api: str = API) -> int:
     """Put one region's prices into the table; other regions stay only if they have the same currency."""
-    prices = read_region(region, currency, ask)
-    before: Any = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    prices = read_region(region, currency, ask, api)
+    before = _before(path)
     regions = dict(before.get("regions", {})) if before.get("currency") == currency else {}
     regions[region] = prices
-    table = {"read": today, "currency": currency, "source": API, "regions": dict(sorted(regions.items()))}
+    table = {"read": today, "currency": currency, "source": api, "regions": dict(sorted(regions.items()))}
     path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return len(prices)
+
+
+def _before(path: Path) -> Mapping[str, Any]:
+    """The table that is there; one that cannot be read is replaced."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(found, dict) and isinstance(found.get("regions"), dict)
+    return found if whole else {}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -102,14 +112,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--region", required=True, action="append", help="for example westeurope; may repeat")
     parser.add_argument("--currency", default="USD")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data" / "prices.json")
+    parser.add_argument("--api", default=API, help="another address of the same API")
     options = parser.parse_args(argv)
     try:
         for region in options.region:
-            count = update(options.out, region, options.currency, date.today().isoformat())
+            count = update(options.out, region, options.currency, date.today().isoformat(), api=options.api)
             print(
                 f"{region}: {count} of {len(skus())} GPU SKUs have a price; {options.out} is to be committed"
             )
-    except ServingError as error:
+    except (ServingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
