@@ -10,7 +10,7 @@ import pytest
 from repositories import KNOWN
 
 from serving.gpus import DATA
-from serving.kv_cache import layout
+from serving.kv_cache import kv_bytes_per_token, layout
 from serving.model_config import ModelFacts, facts
 from serving.versions import behaviour
 from serving.vllm_args import parse
@@ -141,3 +141,27 @@ def _case(model: ModelFacts, length: int, tokens: int, hybrid: bool) -> dict[str
         "heads": model.kv_heads,
         "layers": [[layer.kind, layer.window] for layer in model.layers],
     }
+
+
+TOKEN = """
+import sys
+from vllm.engine.arg_utils import EngineArgs
+from vllm.v1.kv_cache_interface import FullAttentionSpec
+config = EngineArgs(model=sys.argv[1], skip_tokenizer_init=True).create_engine_config()
+model, parallel = config.model_config, config.parallel_config
+spec = FullAttentionSpec(
+    block_size=1,
+    num_kv_heads=model.get_num_kv_heads(parallel),
+    head_size=model.get_head_size(),
+    dtype=model.dtype,
+)
+print("bytes", spec.page_size_bytes * model.get_num_layers(parallel), model.max_model_len)
+"""
+
+
+def test_vllm_reads_the_served_model_as_this_does() -> None:
+    """Bytes of a token and the length, from vLLM's own reading of the config.json that the endpoint serves."""
+    served = facts(json.loads((MODEL / "config.json").read_text()))
+    line = next(line for line in run("-c", TOKEN, str(MODEL)).splitlines() if line.startswith("bytes "))
+    expected = (kv_bytes_per_token(served), served.lengths.default(behaviour("0.32.0")))
+    assert tuple(map(int, line.split()[1:])) == expected
