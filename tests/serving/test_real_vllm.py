@@ -160,7 +160,7 @@ print("bytes", spec.page_size_bytes * model.get_num_layers(parallel), model.max_
 
 
 def test_vllm_reads_the_served_model_as_this_does() -> None:
-    """Bytes of a token and the length, from vLLM's own reading of the config.json that the endpoint serves."""
+    """Bytes of a token and the length, as vLLM reads them from the config.json that the endpoint serves."""
     served = facts(json.loads((MODEL / "config.json").read_text()))
     line = next(line for line in run("-c", TOKEN, str(MODEL)).splitlines() if line.startswith("bytes "))
     expected = (kv_bytes_per_token(served), served.lengths.default(behaviour("0.32.0")))
