@@ -74,12 +74,9 @@ def _image(stack: StackSettings, image: str | None, at: Path) -> Iterator[Proble
         return
     if is_bare(image):
         guess = nearest(image, stack.images)
-        known = ", ".join(stack.images) or "there are none"
-        fix = (
-            f"Did you mean `{guess}`?"
-            if guess
-            else f"Entries: {known}. Another registry's image: HOST/NAME:TAG."
-        )
+        known = f"Its entries: {', '.join(stack.images)}." if stack.images else "The stack has no images."
+        other = "For a registry's image write HOST/NAME:TAG, for example docker.io/library/ubuntu:24.04."
+        fix = f"Did you mean `{guess}`?" if guess else f"{known} {other}"
         yield Problem(at, f"`{image[:80]}` is no entry of `images`.", fix)
     else:
         yield from reference(image, at)

@@ -19,9 +19,8 @@ from tests.e2e.harness import ROOT, Azure, Project
 pytestmark = pytest.mark.emulator
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-4000-8000-000000000001"
-WORKSPACE = (
-    f"{SUBSCRIPTION}/resourceGroups/rg-ways/providers/Microsoft.MachineLearningServices/workspaces/mlw-ways"
-)
+GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-ways"
+WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/mlw-ways"
 ENDPOINT = f"{WORKSPACE}/onlineEndpoints/ways-chat"
 NOON = 1_900_000_000.0 - 1_900_000_000.0 % 86_400 + 12 * 3600
 STACK = """
