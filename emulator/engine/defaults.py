@@ -21,6 +21,7 @@ from .values import Properties
 if TYPE_CHECKING:
     from .config import StackConfig
     from .deployment import Deployment
+    from .provider import Provider
 
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.\-]+))?(?:\+([0-9A-Za-z.\-]+))?$")
 
@@ -98,6 +99,23 @@ class DefaultProviders:
         if request not in self._known:
             self._known[request] = asyncio.ensure_future(self._register(request))
         return await asyncio.shield(self._known[request])
+
+    def early(self, request: ProviderRequest) -> Provider | None:
+        """The default provider as a refresh runs it, for functions that are called before that is over. It is
+        registered in its turn, like any other.
+        """
+        request = self.complete(request)
+        if self._deployment.planner is not None or self._denied(request.package):
+            return None
+        inputs = self._config.package(request.package)
+        request.add_to(inputs)
+        urn = self._deployment.urn_of("", urns.PROVIDER_PREFIX + request.package, request.default_name)
+        running = self._deployment.registry.running(urn, inputs)
+        if running is not None and request not in self._known:
+            self._known[request] = asyncio.ensure_future(self._register(request))
+            # A failure is reported where it happens, and raised by the resources that need the provider.
+            self._known[request].add_done_callback(lambda done: done.cancelled() or done.exception())
+        return running
 
     def _denied(self, package: str) -> bool:
         text = self._config.package("pulumi").get("disable-default-providers")

@@ -460,9 +460,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     async def _function_provider(self, request: Any, options: Any) -> Provider:
         reference = options.provider
         if not reference:
-            reference = await self._defaults.reference(
-                self._wanted(request, options, urns.package_of(request.tok))
-            )
+            wanted = self._wanted(request, options, urns.package_of(request.tok))
+            early = self._defaults.early(wanted)
+            if early is not None:
+                return early
+            reference = await self._defaults.reference(wanted)
         provider = self._deployment.registry.get(reference)
         if provider is None:
             raise EngineError(

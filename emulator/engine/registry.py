@@ -128,7 +128,7 @@ class Registry:
     async def check(
         self, urn: str, olds: Properties | None, news: Properties, preview: bool, seed: bytes
     ) -> Checked:
-        running = self._running(urn, news)
+        running = self.running(urn, news)
         provider = running or await self._take(PluginSpec(urn, news))
         checked = Checked(dict(visible(news)))
         if isinstance(provider, PluginProvider):
@@ -144,7 +144,7 @@ class Registry:
             inputs[INTERNAL] = news[INTERNAL]
         return Checked(inputs)
 
-    def _running(self, urn: str, news: Properties) -> Provider | None:
+    def running(self, urn: str, news: Properties) -> Provider | None:
         """The process that runs for this provider resource already, with exactly these inputs."""
         wanted = PluginSpec(urn, news).key
         for (known, id), (spec, inputs) in self._configurations.items():

@@ -20,6 +20,16 @@ class Box(pulumi.CustomResource):
 mine = Box("mine", config.get("label") or "one", pulumi.ResourceOptions(provider=provider))
 Box("box", "one")
 """
+ASKS = """
+import os
+import pulumi
+weight = pulumi.runtime.invoke("box:index:weigh", {"label": "heavy"}).value["weight"]
+class Box(pulumi.CustomResource):
+    def __init__(self, name, label, opts=None):
+        super().__init__("box:index:Box", name, {"label": label, "address": None}, opts)
+box = Box("box", f"{weight:.0f}{os.environ.get('MORE', '')}")
+pulumi.export("address", box.address)
+"""
 ENDS = """
 import atexit, sys, threading, time
 import pulumi
@@ -78,6 +88,21 @@ def test_a_changed_configuration_takes_a_process_that_has_none(make: Callable[[s
     assert starts(workspace, "up", "--refresh", "--skip-preview") == 3
     addresses = {r["outputs"]["address"] for r in workspace.resources() if r["type"] == "box:index:Box"}
     assert addresses == {"new-mine", "addr-box"}
+
+
+def test_a_function_that_is_called_during_a_refresh_has_its_provider(
+    make: Callable[[str], Workspace],
+) -> None:
+    workspace = make(ASKS)
+    workspace.operate("up")
+    assert starts(workspace, "preview", "--refresh", "--expect-no-changes") == 1
+    assert starts(workspace, "up", "--refresh", "--skip-preview", "--expect-no-changes") == 1
+    providers = [r for r in workspace.resources() if r["type"] == "pulumi:providers:box"]
+    assert len(providers) == 1
+    workspace.run("config", "set", "box:prefix", "new", "--stack", "dev")
+    workspace.environment["MORE"] = "more"  # the box is written again, by the provider as it is now
+    workspace.run("up", "--refresh", "--skip-preview", "--stack", "dev")
+    assert workspace.run("stack", "output", "address", "--stack", "dev").stdout.strip() == "new-box"
 
 
 def test_a_program_runs_while_a_refresh_reads_and_is_heard_when_it_has_succeeded(
