@@ -19,6 +19,7 @@ from serving.activation import (
     non_torch_bytes,
 )
 from serving.defaults import batch as default_batch
+from serving.errors import UnknownModelError
 from serving.gpus import GIB, Gpu, gpus
 from serving.kv_cache import BLOCK_TOKENS, Layout, layout
 from serving.model_config import DTYPE_BYTES, ModelFacts
@@ -193,7 +194,12 @@ class Parts:
 
 
 def estimate(case: Case) -> Estimate:
-    """The whole answer for one case. Raises BadSnapshotError when the sizes cannot be the model's."""
+    """The whole answer for one case. Raises BadSnapshotError when the sizes cannot be the model's, and
+    UnknownModelError for a fact that is missing.
+    """
+    missing = _missing(case.facts)
+    if missing:
+        raise UnknownModelError(f"config.json has no {missing}: the memory cannot be worked out without it.")
     refusals = refused(case)
     if refusals:
         return Estimate(verdict=NO, why=tuple(refusals))
@@ -202,6 +208,13 @@ def estimate(case: Case) -> Estimate:
         return unknown(*odd)
     parts = divide(case)
     return _answer(case, parts)
+
+
+def _missing(facts: ModelFacts) -> str | None:
+    """A fact that only the KV cache can do without."""
+    if facts.intermediate is None and facts.dense:
+        return "intermediate_size"
+    return "num_experts_per_tok" if facts.experts and not facts.experts.top_k else None
 
 
 def refused(case: Case) -> list[str]:

@@ -46,7 +46,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Experts:
-    """A mixture of experts: how many, how many a token visits, their width, how many layers have them."""
+    """A mixture of experts: how many, how many a token visits, their width, how many layers have them.
+
+    `top_k` is 0 where the configuration does not say.
+    """
 
     count: int
     top_k: int
@@ -151,7 +154,7 @@ def facts(raw: Any) -> ModelFacts:
         architecture=architecture or "not named",
         layers=_layers(text, architecture, count),
         hidden=hidden,
-        intermediate=_intermediate(text, architecture, hidden, experts, count),
+        intermediate=_intermediate(text, architecture, hidden),
         vocab=_number(text, "vocab_size", fallback=raw),
         kv_heads=1 if latent else _kv_heads(text, heads),
         heads=heads,
@@ -396,18 +399,12 @@ def _kv_cache_fp8(raw: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return str(config.get("kv_cache_quant_algo") or "").upper() == "FP8"
 
 
-def _intermediate(
-    text: Mapping[str, Any], architecture: str | None, hidden: int, experts: Experts | None, layers: int
-) -> int | None:
-    """The width of the dense feed-forward blocks; None where no layer has one."""
+def _intermediate(text: Mapping[str, Any], architecture: str | None, hidden: int) -> int | None:
+    """The width of the dense feed-forward blocks; None where it is not said."""
     names = ("intermediate_size_mlp", "intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner")
     found = _optional(text, *names)
     if found is None and architecture == "GPT2LMHeadModel":
         return 4 * hidden  # what its class makes of `n_inner: null`
-    if found is None and (experts is None or experts.layers < layers):
-        raise UnknownModelError(
-            "config.json has no intermediate_size: the memory cannot be worked out without it."
-        )
     return found
 
 
@@ -419,7 +416,7 @@ def _experts(text: Mapping[str, Any], architecture: str | None, layers: int) -> 
     count = _optional(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     if not count or count == 1:
         return None
-    top_k = _number(text, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_k")
+    top_k = _optional(text, "num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_k") or 0
     width = _optional(text, "moe_intermediate_size", "expert_ffn_hidden_size") or _number(
         text, "intermediate_size"
     )

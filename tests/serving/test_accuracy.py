@@ -1,11 +1,14 @@
 """The estimate against what vLLM printed: the shares that are demanded, and no failed start called a fit."""
 
+import json
+
 import pytest
 
 from docs.sizing import __main__ as pages
 from docs.sizing.accuracy import errors_of, layout_error
 from docs.sizing.comparison import METHODS, errors
-from docs.sizing.observations import observations, share_within
+from docs.sizing.observations import DATA, observations, share_within
+from serving.fit import check
 
 SCORED = [row for row in observations() if row.counts]
 SINGLE = [row for row in SCORED if row.single_v1]
@@ -64,3 +67,23 @@ def test_better_than_the_other_rules() -> None:
 @pytest.mark.parametrize("name", sorted(pages.PAGES))
 def test_the_pages_are_current(name: str) -> None:
     assert (pages.DOCS / name).read_text() == pages.PAGES[name](), "run python -m docs.sizing"
+
+
+MODELS = json.loads((DATA / "models.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_model_of_the_data_has_a_layout(name: str) -> None:
+    """Whatever else is missing there, sizes included; by the formulas of the data's own README."""
+    model = MODELS[name]
+    found = check(model, model["safetensors_bytes"] or 0, gpu="H100 80GB", version="0.11.0").estimate
+    if "hybrid" in model:
+        assert (found.verdict, found.kv_bytes_per_token) == ("unknown", None)
+    elif "kv_lora_rank" in model:
+        latent = model["kv_lora_rank"] + model["qk_rope_head_dim"]
+        assert found.kv_bytes_per_token == model["num_hidden_layers"] * latent * 2
+    elif "sliding_window" not in model:
+        heads = 2 * model["num_key_value_heads"] * model["head_dim"] * 2
+        assert found.kv_bytes_per_token == model["num_hidden_layers"] * heads
+    else:
+        assert found.kv_bytes_per_token
