@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.bodies import arm
+from providers.version_guard import VersionGuard
 
 if TYPE_CHECKING:
     from providers.build_context import BuildContextArgs
@@ -90,7 +91,9 @@ class EnvironmentVersion(pulumi.ComponentResource):
                 parent=self, depends_on=[args.container.resource], protect=args.protect or None
             ),
         )
-        self.environment_id = version.id
+        self.environment_id = VersionGuard(
+            name, version_id=version.id, opts=pulumi.ResourceOptions(parent=self)
+        ).version_id
         self.register_outputs({"environment_id": self.environment_id})
 
     def _built(self, name: str, args: EnvironmentVersionArgs) -> dict[str, Any]:

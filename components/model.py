@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 
 from components.bodies import arm
+from providers.version_guard import VersionGuard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,9 @@ class Model(pulumi.ComponentResource):
                 parent=self, depends_on=[self.container], protect=args.protect or None, import_=args.import_id
             ),
         )
-        self.model_id = version.id
+        self.model_id = VersionGuard(
+            name, version_id=version.id, opts=pulumi.ResourceOptions(parent=self)
+        ).version_id
         self.register_outputs({"model_id": self.model_id, "commit": self.commit})
 
     def _content(self, name: str, args: ModelArgs) -> tuple[dict[str, Any], pulumi.Output[str]]:

@@ -178,6 +178,28 @@ def test_autoscale_goes_both_ways_and_survives_a_roll(project: Project, ci: Ci) 
     assert live(project)[1] == 1
 
 
+def test_a_version_that_anothers_deployment_names_stays(project: Project, ci: Ci) -> None:
+    """The stack rolls to another image, and says who still runs with the environment it had."""
+    server_id, _ = live(project)
+    environment = project.azure.arm("GET", server_id, "2025-12-01")["properties"]["environmentId"]
+    theirs = f"{ENDPOINT}/deployments/theirs"
+    properties = {"endpointComputeType": "Managed", "environmentId": environment}
+    body = {"location": "westeurope", "properties": {**properties, "instanceType": "Standard_DS3_v2"}}
+    project.azure.arm("PUT", theirs, "2025-12-01", body)
+    ci.push(b"the third")
+    refused = project.up(check=False)
+    assert refused.code != 0
+    name = "/".join(environment.split("/")[-3::2]).replace("/", ":")
+    assert f"environment {name} is named by deployment theirs of endpoint ways-chat" in refused.text
+    assert "Traceback" not in refused.text
+    assert live(project)[0] != server_id
+    assert project.azure.arm("GET", environment, "2025-12-01")
+    project.azure.arm("DELETE", theirs, "2025-12-01")
+    project.up()
+    with pytest.raises(httpx.HTTPStatusError, match="404"):
+        project.azure.arm("GET", environment, "2025-12-01")
+
+
 def test_what_is_chosen_is_explained_and_can_be_turned_off(project: Project, ci: Ci) -> None:
     chosen = [line for line in project.preview().text.splitlines() if "chosen: " in line]
     assert any("max_concurrent_requests_per_instance: 24 (--max-num-seqs is 24" in line for line in chosen)

@@ -47,6 +47,7 @@ def model(name):
         (f"{ML}ModelContainer", name),
         (f"{ML}ModelVersion", f"{name}-1"),
         (f"{DYNAMIC}ModelCopy", f"{name}-1"),
+        (f"{DYNAMIC}VersionGuard", f"{name}-1"),
     }
 
 
@@ -62,8 +63,9 @@ def endpoint(program, name):
 
 
 def environment(program, name):
-    version = program.one(f"{ML}EnvironmentVersion").inputs["version"]
-    return {(f"{ML}EnvironmentContainer", name), (f"{ML}EnvironmentVersion", f"{name}-{version}")}
+    version = f"{name}-{program.one(f'{ML}EnvironmentVersion').inputs['version']}"
+    kinds = (f"{ML}EnvironmentVersion", f"{DYNAMIC}VersionGuard")
+    return {(f"{ML}EnvironmentContainer", name), *((kind, version) for kind in kinds)}
 
 
 @pytest.mark.parametrize("preview", [False, True])
