@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.azure.harness import LOCATION, ML, Azure, Platform, endpoint_body
 
@@ -40,13 +42,20 @@ class TestAuthentication:
         assert answer.status_code == 200
 
     def test_a_forged_token_is_refused(self, azure: Azure):
-        head, body, signature = azure.token().split(".")
-        forged = ".".join([head, body, signature[::-1]])
-        answer = azure.http.get(
-            f"{azure.settings.arm_url}{azure.subscription}?api-version=2022-12-01",
-            headers={"Authorization": f"Bearer {forged}"},
-        )
-        assert answer.json()["error"]["code"] == "InvalidAuthenticationToken"
+        """The same claims, signed by somebody else, by the public key as a password, or by nobody."""
+        claims = jwt.decode(azure.token(), options={"verify_signature": False})
+        other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        forged = [
+            jwt.encode(claims, other, algorithm="RS256", headers=jwt.get_unverified_header(azure.token())),
+            jwt.encode(claims, "the public key, or any other text of that length", algorithm="HS256"),
+            jwt.encode(claims, None, algorithm="none"),
+        ]
+        for token in forged:
+            answer = azure.http.get(
+                f"{azure.settings.arm_url}{azure.subscription}?api-version=2022-12-01",
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")
 
     def test_an_unknown_identity_header_gets_no_token(self, azure: Azure):
         answer = azure.http.get(
@@ -297,6 +306,25 @@ def assignment(scope: str, name: str) -> str:
     return f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
 
 
+# "Azure built-in roles".
+ROLE_IDS = {
+    "Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "User Access Administrator": "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+    "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+    "AcrPush": "8311e382-0749-4cb8-b61a-304f252e45ec",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Key Vault Administrator": "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
+    "Key Vault Reader": "21090545-7ca7-4776-b22c-e363652d74d2",
+    "AzureML Data Scientist": "f6c7c914-8db3-469d-8ca1-694a8f32e121",
+}
+
+
 class TestRoles:
     def test_a_reader_reads_and_changes_nothing(self, azure: Azure, platform: Platform):
         assert azure.request("GET", platform.workspace, who="reader").status_code == 200
@@ -310,7 +338,8 @@ class TestRoles:
         assert azure.refusal("POST", f"{endpoint}/listKeys", who="reader")["status"] == 403
 
     def test_the_role_of_an_action_is_looked_up_by_name(self, azure: Azure):
-        assert azure.role("AcrPush").endswith("8311e382-0749-4cb8-b61a-304f252e45ec")
+        for name, role in ROLE_IDS.items():
+            assert azure.role(name).endswith(f"/{role}"), name
 
     def test_an_unknown_role_is_refused(self, azure: Azure, platform: Platform):
         path = assignment(platform.group, "aaaaaaaa-0000-4000-8000-000000000001")
@@ -352,6 +381,10 @@ class TestLocks:
         azure.do("PUT", lock, {"properties": {"level": "CanNotDelete"}}, version="2020-05-01")
         error = azure.refusal("DELETE", group, version=GROUPS)
         assert (error["status"], error["code"]) == (409, "ScopeLocked")
+        azure.do("PUT", group, {"location": LOCATION, "tags": {"a": "b"}}, version=GROUPS)
+        azure.do("PUT", lock, {"properties": {"level": "ReadOnly"}}, version="2020-05-01")
+        for method, body in (("PUT", {"location": LOCATION}), ("DELETE", None)):
+            assert azure.refusal(method, group, body, version=GROUPS)["code"] == "ScopeLocked"
         azure.do("DELETE", lock, version="2020-05-01")
         azure.do("DELETE", group, version=GROUPS)
         assert azure.request("GET", group, version=GROUPS).status_code == 404

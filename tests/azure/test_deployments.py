@@ -112,9 +112,21 @@ class TestChanges:
 
     def test_the_defaults_of_the_service_are_shown(self, azure: Azure, live: str):
         shown = azure.do("GET", live)["properties"]
-        assert shown["requestSettings"]["requestTimeout"] == "PT5S"
-        assert shown["livenessProbe"]["failureThreshold"] == 30
+        requests = {"maxConcurrentRequestsPerInstance": 1, "requestTimeout": "PT5S", "maxQueueWait": "PT0.5S"}
+        assert shown["requestSettings"] == requests
+        times = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S"}
+        probe = {**times, "failureThreshold": 30, "successThreshold": 1}
+        assert (shown["livenessProbe"], shown["readinessProbe"]) == (probe, probe)
         assert shown["scaleSettings"] == {"scaleType": "Default"}
+        assert shown["egressPublicNetworkAccess"] == "Enabled"
+        assert "startupProbe" not in shown
+
+    def test_the_default_size(self, azure: Azure, endpoint: str, environment: str):
+        body = deployment_body(environment)
+        del body["properties"]["instanceType"]
+        path = f"{endpoint}/deployments/of-default-size"
+        assert azure.do("PUT", path, body)["properties"]["instanceType"] == "Standard_F4s_v2"
+        azure.do("DELETE", path)
 
     def test_the_skus_are_one_to_fifty_instances(self, azure: Azure, live: str):
         capacity = azure.do("GET", f"{live}/skus")["value"][0]["capacity"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.azure import ids, roles
+from emulator.azure import ids, roles, soft_delete
 from emulator.azure.autoscale import active_profile, seconds
 from emulator.azure.cloud import Cloud
 from emulator.azure.errors import ArmError
@@ -29,6 +29,7 @@ from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT, WORKSPACE
 from emulator.azure.resources.ml.deploy_spec import make_spec
 from emulator.azure.resources.ml.deployments import OnlineDeployment
 from emulator.azure.resources.ml.endpoints import OnlineEndpoint
+from emulator.azure.resources.ml.workspace import Workspace
 from emulator.azure.server import Server
 from emulator.azure.store import Resource, Store
 from emulator.azure.table import table
@@ -209,6 +210,15 @@ class TestJournal:
 
     def test_tokens_in_any_text(self):
         assert redact({"a": "use hf_abcdefghijklmnopqrst now"}) == {"a": f"use {REDACTED} now"}
+
+
+async def test_a_deleted_workspace_is_kept_for_fourteen_days(tmp_path):
+    cloud = Cloud(Settings(home=tmp_path, cache=tmp_path))
+    await Workspace().remove(cloud, Resource(ML, WORKSPACE, {"location": "westeurope"}))
+    row = soft_delete.find(cloud, WORKSPACE, "w")
+    assert row is not None
+    assert row["until"] - row["deleted"] == pytest.approx(14 * 24 * 3600)
+    cloud.store.close()
 
 
 class TestDeploymentsInProcess:

@@ -103,6 +103,9 @@ class TestSecrets:
         token = azure.token(AUDIENCE)
         assert data_plane(azure, vault, "secrets/mine", token, "PUT", {"value": "v"}).status_code == 200
         assert data_plane(azure, vault, "secrets", token).status_code == 403
+        policy["permissions"]["secrets"] = ["all"]
+        azure.do("PUT", vault, body, version=VERSION)
+        assert data_plane(azure, vault, "secrets", token).status_code == 200
 
 
 class TestDeletedVaults:

@@ -51,8 +51,10 @@ class TestDependencies:
         azure.do("PUT", identity, {"location": LOCATION}, version="2023-01-31")
         body = body_of(platform)
         body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
-        error = azure.refusal("PUT", path_of(platform, "mlw-primary"), body)
-        assert error["target"] == "properties.primaryUserAssignedIdentity"
+        for primary in ({}, {"primaryUserAssignedIdentity": f"{identity}-of-somebody-else"}):
+            wrong = {**body, "properties": {**body["properties"], **primary}}
+            error = azure.refusal("PUT", path_of(platform, "mlw-primary"), wrong)
+            assert error["target"] == "properties.primaryUserAssignedIdentity"
 
     def test_its_storage_cannot_be_changed_later(self, azure: Azure, platform: Platform):
         error = azure.refusal(
