@@ -345,7 +345,9 @@ def judge(case: Case, parts: Parts, cache: Layout) -> tuple[str, list[str]]:
         length = min(length, cache.tokens(max(low, 0.0), length))
         if length < SHORTEST:
             return BORDERLINE, [f"--max-model-len auto would leave {length} tokens"]
-        return FITS, [f"--max-model-len auto: vLLM lowers the length to what fits, about {length} tokens"]
+        lowered = f"--max-model-len auto: vLLM lowers the length to what fits, about {length} tokens"
+        doubts = _doubts(case, parts)
+        return (BORDERLINE, doubts) if doubts else (FITS, [lowered])
     need = cache.bytes_for(length)
     have = f"one request of {length} tokens needs {_gib(need)} of KV cache, {_gib(kv)} are left"
     if high < need:

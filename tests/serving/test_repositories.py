@@ -133,6 +133,7 @@ class TestVersions:
             ("llama-3-8b", "V100 32GB", "0.10.0", "--dtype half", "borderline", "every vLLM image"),
             ("llama-3-8b", "V100 32GB", "0.8.5", "--dtype half --enforce-eager", "fits", ""),
             ("gpt-oss-20b", "T4 16GB", "0.32.0", "", "no", "no kernels for mxfp4"),
+            ("gpt-oss-20b", "H100 80GB", "0.9.2", "--max-model-len auto", "borderline", "came with"),
             ("gpt-oss-20b", "H100 80GB", "0.9.2", "", "borderline", "came with vLLM 0.10.1"),
             ("llama-3.1-8b-fp8", "T4 16GB", "0.11.0", "--max-model-len 2048", "borderline", "0.32 only"),
             ("qwen2.5-7b", "A100 80GB", "0.32.0", "--num-gpu-blocks-override 10", "unknown", "by hand"),
