@@ -6,6 +6,7 @@ printed. Nothing secret is printed: events are blinded before they get here.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class Display:
             )
             self._live.start()
         else:
-            print(f"{self._title}:", flush=True)
+            _write(f"{self._title}:")
 
     def __call__(self, kind: str, payload: dict[str, Any], step: Step | None, internal: bool) -> None:
         if kind == "diagnosticEvent":
@@ -204,7 +205,7 @@ class Display:
 
     def _print(self, text: str, colour: str = "") -> None:
         if self._console is None:
-            print(text, flush=True)
+            _write(text)
         else:
             from rich.text import Text
 
@@ -298,3 +299,11 @@ def _changed(step: Step) -> list[str]:
     if not keys and step.old is not None and step.new is not None:
         keys = compare(step.old.inputs, step.new.inputs).changed_keys
     return [key for key in keys if key != "__provider"]
+
+
+def _write(text: str) -> None:
+    """A reader who has gone (`| head`) ends no operation: it goes on, and is recorded, unseen."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

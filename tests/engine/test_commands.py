@@ -237,6 +237,15 @@ def test_an_interrupt_lets_running_operations_finish(make: Make) -> None:
     assert "second" in workspace.names()
 
 
+def test_a_reader_who_has_gone_ends_nothing(make: Make) -> None:
+    workspace = make("slow")
+    running = _start_slow(workspace)
+    assert running.stdout
+    running.stdout.close()
+    assert running.wait(timeout=30) == 0
+    assert {"first", "second"} <= set(workspace.names())
+
+
 def test_after_kill_9_the_state_says_what_is_unknown_and_recovery_works(make: Make) -> None:
     workspace = make("slow")
     running = _start_slow(workspace)
