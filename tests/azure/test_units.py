@@ -24,12 +24,14 @@ from emulator.azure.principals import Principals
 from emulator.azure.rbac import ASSIGNMENT, Rbac
 from emulator.azure.resource_type import Call
 from emulator.azure.resources import all_types
+from emulator.azure.resources.container_registry import REGISTRY
 from emulator.azure.resources.ml import quota, skus
 from emulator.azure.resources.ml.common import DEPLOYMENT, ENDPOINT, WORKSPACE
 from emulator.azure.resources.ml.deploy_spec import make_spec
 from emulator.azure.resources.ml.deployments import OnlineDeployment
 from emulator.azure.resources.ml.endpoints import OnlineEndpoint
 from emulator.azure.resources.ml.workspace import Workspace
+from emulator.azure.resources.private_endpoints import shut_out
 from emulator.azure.server import Server
 from emulator.azure.store import Resource, Store
 from emulator.azure.table import table
@@ -210,6 +212,22 @@ class TestJournal:
 
     def test_tokens_in_any_text(self):
         assert redact({"a": "use hf_abcdefghijklmnopqrst now"}) == {"a": f"use {REDACTED} now"}
+
+
+def test_services_reach_what_is_closed_and_whoever_runs_the_program_does_not(tmp_path):
+    """Managed deployments pull by ways of their own (trusted services, private endpoints of Azure's)."""
+    cloud = Cloud(Settings(home=tmp_path, cache=tmp_path))
+    properties = {"publicNetworkAccess": "Disabled"}
+    registry = Resource(f"{SUB}/registries/r", REGISTRY, {"properties": properties})
+    service = cloud.principals.create(f"{ML}/onlineEndpoints/e", "e")
+    assert shut_out(cloud, registry, cloud.principals.deployer.id)
+    assert shut_out(cloud, registry, "nobody")
+    assert not shut_out(cloud, registry, service.id)
+    registry.doc["properties"] = {
+        "networkRuleSet": {"defaultAction": "Deny", "ipRules": [{"value": "1.2.3.4"}]}
+    }
+    assert not shut_out(cloud, registry, cloud.principals.deployer.id), "an exception was made"
+    cloud.store.close()
 
 
 async def test_a_deleted_workspace_is_kept_for_fourteen_days(tmp_path):

@@ -25,6 +25,7 @@ from emulator.azure import metadata
 from emulator.azure.forms import read_form
 from emulator.azure.gates import proxy
 from emulator.azure.principals import Principal
+from emulator.azure.resources import private_endpoints
 from emulator.azure.resources.container_registry import login_server
 from emulator.azure.tokens import TokenError, bearer
 
@@ -86,6 +87,8 @@ class RegistryGate:
         principal = self._cloud.principals.get(claims["oid"])
         if principal is None:
             return _unauthorized(401, "the principal does not exist any more")
+        if private_endpoints.shut_out(self._cloud, self._resource, principal.id):
+            return _denied(request)
         return JSONResponse({"refresh_token": self.refresh_token(principal)})
 
     def refresh_token(self, principal: Principal) -> str:
@@ -102,6 +105,8 @@ class RegistryGate:
         principal = self._who(request, fields)
         if principal is None:
             return _unauthorized(401, "authentication required")
+        if private_endpoints.shut_out(self._cloud, self._resource, principal.id):
+            return _denied(request)
         scopes = [part for item in scopes for part in item.split(" ") if part]
         access = [self._granted(principal, item) for item in scopes]
         issued = self._cloud.tokens.issue(
@@ -245,6 +250,15 @@ def _basic(authorization: str | None) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return user, password
+
+
+def _denied(request: Request) -> Response:
+    """The text: docker/build-push-action issue 1214."""
+    client = request.client.host if request.client else "unknown"
+    text = (
+        f"client with IP '{client}' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
+    )
+    return JSONResponse({"errors": [{"code": "DENIED", "message": text}]}, 403)
 
 
 def _unauthorized(status: int, text: str) -> Response:

@@ -3,7 +3,8 @@
 One gate a storage account, at its own address: `/CONTAINER/BLOB` becomes `/SLOT/CONTAINER/BLOB`. Shared
 keys and SAS are refused: with key access disabled as Azure does, else because they are not emulated. Which
 permission an operation needs: learn.microsoft.com, "Authorize access to blobs with Microsoft Entra ID",
-permissions for calling data operations. The account's firewall is not emulated.
+permissions for calling data operations. The account's
+firewall: see `private_endpoints.shut_out`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from emulator.azure.gates import proxy
+from emulator.azure.resources import private_endpoints
 from emulator.azure.tokens import TokenError, bearer
 
 if TYPE_CHECKING:
@@ -98,6 +100,10 @@ class StorageGate:
         if headers.get("x-ms-version", "") < "2017-11-09":
             text = "The x-ms-version header must be 2017-11-09 or later for requests with a token."
             return _error(400, "InvalidHeaderValue", text)
+        if private_endpoints.shut_out(self._cloud, account, claims["oid"]):
+            return _error(
+                403, "AuthorizationFailure", "This request is not authorized to perform this operation."
+            )
         wanted = need(scope["method"], proxy.raw_path(scope), query)
         where = account.id
         if wanted.container:

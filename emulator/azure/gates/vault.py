@@ -1,8 +1,8 @@
 """A vault's data plane: secrets by HTTPS at the vault's own address, with audience and permission checks.
 
 Secrets only, api-versions 7.x: get, set, list, versions, delete. Permissions by role when the vault uses
-RBAC, else by its access policies. Keys, certificates, soft delete of single secrets, backups and the
-firewall are left out.
+RBAC, else by its access policies. Keys, certificates, soft delete of single secrets and backups are
+left out; the firewall: see `private_endpoints.shut_out`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from emulator.azure import vault_secrets
+from emulator.azure.resources import private_endpoints
 from emulator.azure.tokens import TokenError, bearer
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class VaultGate:
             claims = self._cloud.tokens.check(bearer(request.headers.get("authorization")), accepted)
         except TokenError as error:
             raise VaultError(401, "Unauthorized", f"AKV10000: {error}") from None
+        if private_endpoints.shut_out(self._cloud, vault, claims["oid"]):
+            # The text: secrets-store-csi-driver-provider-azure issue 873.
+            text = (
+                "Public network access is disabled and request is not from a trusted service nor via an "
+                "approved private link."
+            )
+            raise VaultError(403, "Forbidden", text, "ForbiddenByConnection")
         if not re.fullmatch(
             r"7\.\d(-preview\.\d)?|20\d\d-\d\d-\d\d(-preview)?", request.query_params.get("api-version", "")
         ):

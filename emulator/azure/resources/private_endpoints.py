@@ -157,25 +157,54 @@ def connections_of(cloud: Cloud, target: Resource) -> list[dict[str, Any]]:
     return found
 
 
-def linked(cloud: Cloud, workspace: Resource) -> bool:
-    """Say whether the endpoints of a workspace are reached by private link: it has a private endpoint, the
-    endpoints' wildcard record in `privatelink.api.azureml.ms` names its address, and that zone is linked to
-    a virtual network (learn.microsoft.com, "Secure managed online endpoints with network isolation").
+def linked(cloud: Cloud, target: Resource) -> bool:
+    """Say whether a resource is reached by private link: a private endpoint names it, a record in its group's
+    zone has the endpoint's address, and that zone is linked to a virtual network. For a workspace the record
+    is the wildcard of its endpoints (learn.microsoft.com, "Secure managed online endpoints with network
+    isolation").
     """
-    wildcard = f"*.{workspace.private.get('guid', '')}.inference.{workspace.location}"
+    zone_name, record_name = _name_inside(target)
     addresses = {
         endpoint.private.get("address")
         for endpoint in cloud.store.all(ENDPOINT)
         for item in links(endpoint)
-        if (item.get("properties") or {}).get("privateLinkServiceId", "").lower() == workspace.id.lower()
+        if (item.get("properties") or {}).get("privateLinkServiceId", "").lower() == target.id.lower()
     }
     for record in cloud.store.all(private_dns.RECORD):
         zone = record.parent_id
-        here = record.name == wildcard and zone.lower().endswith("/privatelink.api.azureml.ms")
+        here = record.name.lower() == record_name.lower() and zone.lower().endswith(f"/{zone_name}")
         named = {item.get("ipv4Address") for item in record.properties.get("aRecords") or []}
         if here and named & addresses and cloud.store.all(private_dns.LINK, under=zone):
             return True
     return False
+
+
+def _name_inside(target: Resource) -> tuple[str, str]:
+    """Return the private zone and the record by which a resource's data plane is found."""
+    kind = target.type.lower()
+    if kind == "microsoft.machinelearningservices/workspaces":
+        wildcard = f"*.{target.private.get('guid', '')}.inference.{target.location}"
+        return "privatelink.api.azureml.ms", wildcard
+    group = {"storageaccounts": "blob", "vaults": "vault", "registries": "registry"}[kind.rsplit("/", 1)[1]]
+    return next(iter(ZONES[group])), target.name
+
+
+def shut_out(cloud: Cloud, target: Resource, principal_id: str) -> bool:
+    """Say whether a data plane refuses a caller for where it comes from.
+
+    Public access is disabled, or denied without an exception, and there is no private link. Whoever runs the
+    program counts as inside the virtual network, so private link lets it in; exceptions for addresses and
+    subnets count as made for it. Identities of services come by ways of their own (trusted services, the
+    private endpoints of managed deployments).
+    """
+    properties = target.properties
+    rules = properties.get("networkAcls") or properties.get("networkRuleSet") or {}
+    excepted = any(rules.get(name) for name in ("ipRules", "virtualNetworkRules", "resourceAccessRules"))
+    denied = rules.get("defaultAction") == "Deny" and not excepted
+    if properties.get("publicNetworkAccess") != "Disabled" and not denied:
+        return False
+    caller = cloud.principals.get(principal_id)
+    return not (caller is not None and caller.resource_id) and not linked(cloud, target)
 
 
 def links(endpoint: Resource) -> list[dict[str, Any]]:
