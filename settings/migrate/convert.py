@@ -27,8 +27,10 @@ def convert(found: Found, options: argparse.Namespace) -> Conversion:
     endpoints = _endpoints(found, cleaner, options)
     for kind, field_name in (("models", "model"), ("environments", "environment")):
         _versions(assets[kind], endpoints, field_name, cleaner)
+    platform = _platform(options)
     config = {
-        **_platform(options),
+        **platform,
+        **_network(platform, endpoints, cleaner),
         **{key: value for key, value in assets.items() if value},
         "endpoints": endpoints,
     }
@@ -72,6 +74,27 @@ def _platform(options: argparse.Namespace) -> dict[str, Any]:
         "workspace": {"name": options.workspace or f"mlw-{suffix.replace('-', '')}", **existing},
         "defaults": "azml",
     }
+
+
+def _network(
+    platform: dict[str, Any], endpoints: dict[str, Any], cleaner: Cleaner
+) -> dict[str, dict[str, str]]:
+    """A private endpoint of a new workspace, without which nobody could ask what has no public access."""
+    closed = [
+        name
+        for name, endpoint in endpoints.items()
+        if str(endpoint.get("public_network_access")).lower() == "disabled"
+    ]
+    if not closed or platform["workspace"].get("existing"):
+        return {}
+    name = platform["resource_group"]["name"].removeprefix("rg-")
+    network = re.sub(r"[^\w.-]+", "-", f"vnet-{name}")[:64].rstrip(".-")
+    cleaner.notes.append(
+        f"{', '.join(closed)} has no public access, so the new workspace gets a private endpoint in a new "
+        f"network ({network}). With a workspace and a network that are there: --existing, or write `network` "
+        "yourself"
+    )
+    return {"network": {"name": network}}
 
 
 def _assets(files: Iterable[File], clean: Any) -> dict[str, Any]:

@@ -289,6 +289,27 @@ class TestTraffic:
         assert not (project.root / "Pulumi.dev.yaml").exists()
 
 
+class TestPrivate:
+    """Nobody could ask an endpoint without public access in a workspace without a private endpoint."""
+
+    def private(self, project: Project, *more: str) -> settings.StackSettings:
+        project.put("endpoint.yml", "{name: chat-one, public_network_access: Disabled}")
+        project.put("deployment.yml", f"name: blue\n{textwrap.dedent(SERVER)}")
+        assert project.run(*more) == 0
+        return project.stack()
+
+    def test_a_new_workspace_gets_a_network(
+        self, project: Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        network = self.private(project).network
+        assert network is not None
+        assert network.name == "vnet-dev"
+        assert "chat-one has no public access, so the new workspace gets" in capsys.readouterr().out
+
+    def test_one_that_is_there_has_its_own(self, project: Project) -> None:
+        assert self.private(project, "--existing").network is None
+
+
 class TestAdoption:
     def test_takes_over_what_runs_under_its_names(self, project: Project) -> None:
         project.put("endpoint.yml", "name: chat-one")
