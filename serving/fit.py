@@ -13,11 +13,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from serving.advice import Advice, advise
+from serving.answer import Answer
 from serving.errors import BadArgumentsError, ServingError
 from serving.estimate import (
     FITS,
@@ -34,35 +35,6 @@ from serving.gpus import Gpu, find_gpu
 from serving.model_config import facts, read_config
 from serving.skus import Sku, find_sku
 from serving.vllm_args import parse
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The estimate and, where it helps, what to do instead."""
-
-    estimate: Estimate
-    advice: Advice | None
-    gpu: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The public shape: the names in the module's documentation first, then everything else that is
-        known.
-        """
-        found = {key: _rounded(value) for key, value in asdict(self.estimate).items()}
-        found["why"] = "; ".join(self.estimate.why)
-        found["warnings"] = list(self.estimate.warnings)
-        found["gpu"] = self.gpu
-        advice = self.advice
-        found["max_model_len_that_fits"] = advice.max_model_len if advice else None
-        found["tensor_parallel_size_that_fits"] = advice.tensor_parallel_size if advice else None
-        found["sku_that_fits"] = advice.sku.sku.name if advice and advice.sku else None
-        return found
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) > 1000 else round(value, 4)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.fit import Answer
+from serving.answer import Answer
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,15 +6,14 @@
 resolved"}}
 
 Reading, checking and writing the file; asking the hub is `lock_writer`'s. The text is deterministic
-(sorted, no dates), so that a change of revision is a small diff. `python -m serving.lock --repo ORG/NAME
---lock PATH` writes an entry.
+(sorted, no dates), so that a change of revision is a small diff. `python -m serving.lock_writer --repo
+ORG/NAME --lock PATH` writes an entry.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +120,11 @@ def write(path: Path | str, lock: Lock) -> bool:
     partial.write_text(text, encoding="utf-8")
     partial.replace(target)
     return True
+
+
+def read_if_there(path: Path | str) -> Lock | None:
+    """The lock at that path; None where there is no file, which is another thing than an empty lock."""
+    return read(path, missing_ok=False) if Path(path).exists() else None
 
 
 def read(path: Path | str, *, missing_ok: bool = True) -> Lock:
@@ -290,13 +294,3 @@ def notices(entry: Entry) -> list[str]:
             " then --trust-remote-code runs it. Read the files and pin the commit before you allow that"
         )
     return found
-
-
-def main(argv: list[str] | None = None) -> int:
-    from serving.lock_writer import main as write_lock
-
-    return write_lock(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -194,7 +194,9 @@ def lock_models(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m serving.lock", description="Lock a model's revision.")
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.lock_writer", description="Lock a model's revision."
+    )
     parser.add_argument("--repo", required=True, help="ORG/NAME on the hub")
     parser.add_argument("--revision", default="main", help="branch, tag or commit")
     parser.add_argument("--lock", default="models.lock.json", help="path of the lock file")

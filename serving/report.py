@@ -27,12 +27,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving import probes
+from serving.answer import Answer
 from serving.concurrency import Concurrency, concurrency
 from serving.cost import Cost, PriceTable, Total, cost
 from serving.defaults import default_batch
 from serving.errors import BadArgumentsError, UnknownHardwareError
 from serving.estimate import BORDERLINE, NO
-from serving.fit import Answer, check
+from serving.fit import check
 from serving.probes import ProbeAdvice
 from serving.quota import FamilyNeed, Fleet, Shortfall, compare, needs
 from serving.skus import find_sku

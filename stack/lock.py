@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from serving.lock import Lock
     from settings.models import Model
 
 
@@ -38,18 +36,6 @@ def main(arguments: list[str]) -> int:
         return 1
     print("\n".join([*said, f"{settings.lock}: {'written' if changed else 'no change'}"]))
     return 0
-
-
-def read_lock(path: str) -> Lock | None:
-    """The lock file; None where there is none, which is another thing than an empty one.
-
-    Raises `serving.errors.LockError`.
-    """
-    if not Path(path).exists():
-        return None
-    from serving.lock import read
-
-    return read(path)
 
 
 def _wanted(model: Model) -> dict[str, object]:

@@ -7,7 +7,6 @@ as the stack file says it. A preview works without an entry, and not against one
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
 
 def read(path: str) -> Lock | None:
     """The lock file; None where there is none."""
-    if not Path(path).exists():
-        return None
     from serving import lock as locks
     from serving.errors import ServingError
 
     try:
-        return locks.read(path)
+        return locks.read_if_there(path)
     except ServingError as problem:
         raise pulumi.RunError(f"vllm-azureml:lock: {problem}") from None
 

@@ -16,17 +16,17 @@ from typing import Any
 def main(arguments: list[str]) -> int:
     """Print the page of one stack; 1 when its files cannot be read, else 0 whatever the page says."""
     from serving.errors import ServingError
+    from serving.lock import read_if_there
     from serving.report import show
     from settings import SettingsError, load
     from stack.asked import ask
     from stack.known import choices, page
-    from stack.lock import read_lock
 
     name = arguments[0] if arguments else "dev"
     try:
         raw = raw_settings(name)
         settings = load(raw)
-        lock = read_lock(settings.lock)
+        lock = read_if_there(settings.lock)
         show(page(settings, lock, name, ask(settings, raw)))
     except (SettingsError, ServingError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from serving.fit import Answer, check
+from serving.answer import Answer
+from serving.fit import check
 from serving.versions import behaviour
 
 DATA = Path(__file__).parents[2] / "tests" / "data" / "vllm-memory"

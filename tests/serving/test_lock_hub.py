@@ -52,7 +52,7 @@ def hub(tmp_path_factory):
 
 
 def lock(hub, path, repository: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "serving.lock", "--repo", repository, "--lock", str(path)]
+    words = [sys.executable, "-m", "serving.lock_writer", "--repo", repository, "--lock", str(path)]
     return subprocess.run(words, cwd=ROOT, env=hub, capture_output=True, text=True, check=False)
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from serving.lock import Lock, dumps, parse
+from serving.lock import Lock, dumps, parse, read_if_there
 from settings import load
 from stack import asked, known, plan
 from stack.lock import main as lock_command
-from stack.lock import read_lock
 from tests.stack.mocks import ROOT, config, deployment, run
 
 QWEN3 = "Qwen/Qwen3-8B@main"
@@ -179,7 +178,7 @@ class TestLock:
             run(dev, preview=True)
 
     def test_a_missing_file_is_another_thing_than_an_empty_lock(self, tmp_path: Path) -> None:
-        assert read_lock(str(tmp_path / "none.json")) is None
+        assert read_if_there(str(tmp_path / "none.json")) is None
 
 
 class TestModelsThatTheContainerDownloads:
