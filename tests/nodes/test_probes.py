@@ -75,7 +75,13 @@ class TestHttp:
 
     @pytest.mark.parametrize(
         ("path", "failure"),
-        [("/ok", None), ("/moved", None), ("/sick", "statuscode: 503"), ("/slow", "within 0.2 s")],
+        [
+            ("/ok", None),
+            ("/moved", None),
+            ("/absent", "statuscode: 404"),
+            ("/sick", "statuscode: 503"),
+            ("/slow", "within 0.2 s"),
+        ],
     )
     async def test_what_counts_as_success(self, path, failure, unused_tcp_port):
         import asyncio
@@ -90,7 +96,7 @@ class TestHttp:
             return web.Response()
 
         async def answer(request):
-            status = {"/ok": 200, "/moved": 302, "/sick": 503}[request.path]
+            status = {"/ok": 200, "/moved": 302, "/absent": 404, "/sick": 503}[request.path]
             return web.Response(status=status, headers={"Location": "/nowhere"})
 
         app = web.Application()
