@@ -77,7 +77,8 @@ class Environments:
         if found is None:
             return None
         if isinstance(found, Registered):
-            identity = _registered_id(context, "environments", found)
+            setting = f"vllm-azureml:endpoints.{endpoint}.deployments.{key}.environment"
+            identity = _registered_id(context, found, setting)
             return NamedEnvironment(identity, identity)
         name, environment = found
         key_image = image_of(context.settings, environment.image)
@@ -203,10 +204,10 @@ def _local_build(environment: Environment) -> tuple[str, str]:
     return build.path, build.dockerfile_path or "Dockerfile"
 
 
-def _registered_id(context: Context, kind: str, asset: Registered) -> str:
+def _registered_id(context: Context, asset: Registered, setting: str) -> str:
     from stack.models import registered_id
 
-    return registered_id(context, kind, asset)
+    return registered_id(context, "environments", asset, setting)
 
 
 def routes(deployment: Deployment, context: Context) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from glob import escape
@@ -63,7 +64,8 @@ class Models:
         if found is None:
             return None
         if isinstance(found, Registered):
-            identity = registered_id(context, "models", found)
+            setting = f"vllm-azureml:endpoints.{endpoint}.deployments.{key}.model"
+            identity = registered_id(context, "models", found, setting)
             return NamedModel(identity, identity, found.name or "", found.version or "")
         name, model = found
         inline = isinstance(deployment.model, ModelSettings)
@@ -149,29 +151,49 @@ def _of_disk(path: Path, shared: Mapping[str, Any]) -> ModelSourceArgs:
     )
 
 
-def registered_id(context: Context, kind: str, asset: Registered) -> str:
+def registered_id(context: Context, kind: str, asset: Registered, setting: str) -> str:
     """The id of an asset that somebody else registered; `@latest` is resolved now, because ARM takes no
-    labels."""
+    labels. What is not there is said under its key, before anything is made."""
     if asset.asset_id:
         return asset.asset_id
     name, version = asset.name or "", asset.version
-    return context.asset_id(kind, name, version or _latest(context, kind, name))
-
-
-def _latest(context: Context, kind: str, name: str) -> str:
+    if version and (kind, name, version) in _inline(context):
+        return context.asset_id(kind, name, version)  # another deployment of this stack registers it
     from pulumi_azure_native import machinelearningservices as ml
 
-    container = ml.get_model_container if kind == "models" else ml.get_environment_container
-    wanted = context.settings
-    found = container(
-        name=name,
-        resource_group_name=wanted.resource_group.name,
-        workspace_name=wanted.workspace.name,
+    place: dict[str, Any] = {
+        "name": name,
+        "resource_group_name": context.settings.resource_group.name,
+        "workspace_name": context.settings.workspace.name,
+    }
+    try:
+        if version:
+            one = ml.get_model_version if kind == "models" else ml.get_environment_version
+            one(**place, version=version)
+            return context.asset_id(kind, name, version)
+        container = ml.get_model_container if kind == "models" else ml.get_environment_container
+        latest = container(**place).properties.latest_version
+    except Exception as problem:
+        if not re.search(r"not ?found|does not exist|404", str(problem), re.IGNORECASE):
+            raise
+        latest = None
+    if latest:
+        return context.asset_id(kind, name, str(latest))
+    text = f"azureml:{name}:{version}" if version else f"azureml:{name}@latest"
+    raise pulumi.RunError(
+        f"{setting}: {text} is not registered in workspace {context.settings.workspace.name}. Register it "
+        f"there first, write it under `vllm-azureml:{kind}`, or correct its name and version."
     )
-    version = found.properties.latest_version
-    if not version:
-        raise pulumi.RunError(f"azureml:{name}@latest: no version of it is registered in the workspace.")
-    return version
+
+
+def _inline(context: Context) -> set[tuple[str, str, str]]:
+    """What deployments of the stack register themselves under a name and a version."""
+    return {
+        (kind, asset.name, asset.version)
+        for _, _, deployment in context.settings.deployments()
+        for kind, asset in (("models", deployment.model), ("environments", deployment.environment))
+        if asset is not None and not isinstance(asset, str) and asset.name and asset.version
+    }
 
 
 def _identity(model: ModelSettings, locked: Mapping[str, Any] | None) -> str:

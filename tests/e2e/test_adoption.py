@@ -131,6 +131,29 @@ def test_with_its_hash_the_next_change_is_rolled(adopted: Project) -> None:
     assert now["running-chat"]["properties"]["traffic"] == {"blue": 90, green: 10}
 
 
+@pytest.mark.parametrize(
+    ("part", "reference", "section"),
+    [
+        ("model", "azureml:weights:9", "models"),
+        ("environment", "azureml:vllm-env:9", "environments"),
+        ("model", "azureml:nothing@latest", "models"),
+    ],
+)
+def test_what_nobody_registered_is_said_in_the_preview(
+    adopted: Project, part: str, reference: str, section: str
+) -> None:
+    def wrong(config: dict[str, Any]) -> None:
+        config["vllm-azureml:endpoints"]["running-chat"]["deployments"]["blue"][part] = reference
+
+    with adopted.edited(wrong):
+        refused = adopted.preview(check=False)
+    assert refused.code != 0
+    key = f"vllm-azureml:endpoints.running-chat.deployments.blue.{part}"
+    said = f"{key}: {reference} is not registered in workspace mlw-running. Register it there first, write it"
+    assert f"{said} under `vllm-azureml:{section}`" in refused.text
+    assert "Traceback" not in refused.text
+
+
 def test_the_stack_file_refers_to_what_is_registered(adopted: Project) -> None:
     config = yaml.safe_load(adopted.settings_file.read_text())["config"]
     assert not {"vllm-azureml:models", "vllm-azureml:environments"} & config.keys()

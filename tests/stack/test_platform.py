@@ -93,7 +93,7 @@ class TestWhatExists:
         values = config("local")
         values["vllm-azureml:models"] = {}
         values["vllm-azureml:endpoints"]["vllm-local"]["deployments"]["current"]["model"] = "azureml:theirs:7"
-        program = run(values)
+        program = run(values, calls={f"{ML}getModelVersion": lambda _args: {"name": "7"}})
         assert program.all(f"{DYNAMIC}ModelCopy") == []
         body = program.one(f"{ML}OnlineDeployment").inputs["properties"]
         assert body["model"] == f"{WORKSPACE}/models/theirs/versions/7"
