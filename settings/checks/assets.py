@@ -110,7 +110,8 @@ def _image(name: str, image: Image, at: Path) -> Iterator[Problem]:
     repository = image.repository if image.repository is not None else name
     if image.build is not None and not REPOSITORY.fullmatch(repository):
         where = (*at, "repository") if image.repository is not None else at
-        fix = "Use lower-case letters and digits, separated by . _ - or /; set it as `repository`."
+        fix = "Use lower-case letters and digits, separated by . _ - or /"
+        fix += "." if image.repository is not None else "; set it as `repository`."
         yield Problem(where, f"`{repository[:80]}` cannot be a repository's name.", fix)
     if not TAG.fullmatch(image.tag):
         yield Problem((*at, "tag"), f"`{image.tag[:80]}` cannot be a tag.", "Use letters, digits, . _ and -.")
