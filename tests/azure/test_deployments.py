@@ -251,6 +251,14 @@ class TestFailures:
         assert "UserContainerImagePull: Succeeded" in error["message"]
         assert "ModelDownload: Failed" in error["message"]
 
+    def test_a_registrys_model_is_not_left_out_in_silence(self, azure, platform, endpoint, environment):
+        model = "azureml://registries/azureml/models/some-model/versions/1"
+        error = azure.refusal(
+            "PUT", f"{endpoint}/deployments/no-registry", deployment_body(environment, model=model)
+        )
+        assert "ModelDownload: Failed" in error["message"]
+        assert "registry of Azure ML" in error["message"]
+
     def test_an_environment_without_routes_and_script(self, azure: Azure, platform: Platform, endpoint: str):
         path = f"{platform.workspace}/environments/no-routes/versions/1"
         azure.do("PUT", path, {"properties": {"image": "docker.io/library/none:1"}})

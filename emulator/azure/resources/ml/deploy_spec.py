@@ -179,7 +179,15 @@ async def _mount(cloud: Cloud, resource: Resource, *, check: bool) -> ModelMount
     workspace = workspace_of(cloud, resource.id)
     found = find_asset(cloud, workspace.id, "models", reference)
     if found is None or found.resource is None:
-        return None  # a registry's asset: accepted, nothing to mount here
+        # A registry's asset: there is nothing to mount here, which a server that runs would not survive.
+        if check and found is not None and cloud.settings.content_required:
+            text = (
+                f"The model {reference} is in a registry of Azure ML, which the embedded Azure does not have."
+            )
+            reached(cloud, resource, Stage.MODEL_DOWNLOAD, "Start downloading models")
+            outcome = Outcome.failure(Stage.MODEL_DOWNLOAD, Reason.MODEL_DOWNLOAD_FAILED, text)
+            raise failure(cloud, resource, outcome)
+        return None
     where = parse_uri(cloud, found.resource.id, found.resource.properties["modelUri"])
     if check:
         await _check_model(cloud, resource, found.name, where)
