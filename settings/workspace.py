@@ -93,10 +93,10 @@ class ApplicationInsights(Section):
 class OutboundRuleFqdn(Section):
     """Let the managed network reach a host. Creates an Azure Firewall, which costs."""
 
-    example = {"type": "fqdn", "destination": "pypi.org"}
+    example = {"type": "fqdn", "destination": "mirror.example.com"}
 
     type: Literal["fqdn"] = Field(description="fqdn.", examples=["fqdn"])
-    destination: str = Field(description="Host name.", examples=["pypi.org"])
+    destination: str = Field(description="Host name.", examples=["mirror.example.com"])
 
 
 class OutboundRuleServiceTag(Section):

@@ -159,14 +159,14 @@ class TestManagedNetwork:
         values = config("local")
         values["vllm-azureml:workspace"]["managed_network"] = {
             "isolation_mode": "allow_only_approved_outbound",
-            "outbound_rules": {"pypi": {"type": "fqdn", "destination": "pypi.org"}},
+            "outbound_rules": {"pypi": {"type": "fqdn", "destination": "mirror.example.com"}},
         }
         del values["vllm-azureml:endpoints"]["vllm-local"]["deployments"]["current"][
             "egress_public_network_access"
         ]
         program = run(values)
         rule = program.one(f"{ML}ManagedNetworkSettingsRule").inputs
-        assert rule["properties"]["destination"] == "pypi.org"
+        assert rule["properties"]["destination"] == "mirror.example.com"
         assert program.one(f"{DYNAMIC}ManagedNetwork").inputs["rules"] == ["/id/managed-network-pypi"]
         assert "managed-network" in program.one(f"{ML}OnlineDeployment").depends_on
 
